@@ -1,0 +1,1 @@
+//! The embedded ledger: a DataTrails-compatible server over SQLite.

@@ -1,0 +1,1 @@
+//! A simulated Dropbox over a real local folder, with fault switches.

@@ -1,0 +1,1 @@
+//! SQLite; the only room of the daemon with SQL.
