@@ -1,1 +1,3 @@
 //! The embedded ledger: a DataTrails-compatible server over SQLite.
+
+pub mod faults;
