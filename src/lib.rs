@@ -10,6 +10,7 @@ pub mod daemon;
 pub mod datatrails;
 pub mod digest;
 pub mod dropbox;
+pub mod exclude;
 #[cfg(feature = "ledger")]
 pub mod ledger;
 pub mod observe;
