@@ -1,0 +1,80 @@
+//! Conditions: trouble that lasts, shown alike by status and log. Told once when it begins and once when it ends.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use crate::observe::{Code, Happening};
+use crate::store::{Error, Store};
+
+/// The conditions of this process. Cheap to clone.
+#[derive(Debug, Clone)]
+pub(super) struct Conditions {
+    store: Store,
+    present: Arc<Mutex<BTreeMap<(Code, String), String>>>,
+}
+
+impl Conditions {
+    pub fn new(store: Store) -> Self {
+        Conditions { store, present: Arc::default() }
+    }
+
+    /// It is so, as of now or still. Written and told only when that is new.
+    pub async fn begin(&self, code: Code, subject: &str, text: impl Into<String>) {
+        let text = text.into();
+        let before = self.lock().insert((code, subject.to_owned()), text.clone());
+        if before.is_none() {
+            Happening::ConditionBegan { code, subject, text: &text }.emit();
+        }
+        if before.as_ref() != Some(&text) {
+            // A full disk must not hide that it is full: the log has it, and memory.
+            let _ = self.store.condition_began(code.as_str(), subject, &text).await;
+        }
+    }
+
+    /// It is so no more.
+    pub async fn end(&self, code: Code, subject: &str) {
+        if self.lock().remove(&(code, subject.to_owned())).is_some() {
+            Happening::ConditionEnded { code, subject }.emit();
+            let _ = self.store.condition_ended(code.as_str(), subject).await;
+        }
+    }
+
+    /// None of these is so any more.
+    pub async fn end_all(&self, codes: &[Code], subject: &str) {
+        for code in codes {
+            self.end(*code, subject).await;
+        }
+    }
+
+    /// Forgets what is about a subject that is configured no more.
+    pub async fn forget_subjects(&self, keep: impl Fn(Code, &str) -> bool) {
+        let stale: Vec<_> = self.lock().keys().filter(|(code, subject)| !keep(*code, subject)).cloned().collect();
+        for (code, subject) in stale {
+            self.end(code, &subject).await;
+        }
+    }
+
+    /// The database could not be written, or can again.
+    pub async fn store_failed(&self, error: &Error) {
+        match error {
+            Error::DiskFull => self.begin(Code::DiskFull, "", error.to_string()).await,
+            Error::Damaged => self.begin(Code::DatabaseDamaged, "", error.to_string()).await,
+            _ => self.begin(Code::DiskFull, "", format!("the database cannot be written: {error}")).await,
+        }
+    }
+
+    /// What is present, for the status line: codes, with subjects where there are.
+    pub fn summary(&self) -> String {
+        let present = self.lock();
+        let mut words: Vec<String> = present
+            .keys()
+            .map(|(code, subject)| if subject.is_empty() { code.to_string() } else { format!("{code} ({subject})") })
+            .collect();
+        words.dedup();
+        words.join(", ")
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, BTreeMap<(Code, String), String>> {
+        self.present.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

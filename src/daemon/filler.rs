@@ -1,0 +1,68 @@
+//! Fills a link from the database: a tenancy added to a folder that is watched already, or globs that let more in. In
+//! chunks, so that nobody else waits for long.
+
+use std::time::Duration;
+
+use super::context::Context;
+use super::session::Trouble;
+use super::watcher::ask;
+use crate::dropbox::{Client, PathRoot};
+use crate::observe::{Code, Happening};
+use crate::store::{Applied, Error};
+
+/// Fills whatever is to be filled, then ends: a new configuration starts it anew.
+pub(super) async fn run(context: Context, client: Client, root: PathRoot) -> Result<(), Trouble> {
+    let mut backoff = context.backoff();
+    loop {
+        match chunk(&context, &client, &root).await {
+            Ok(true) => backoff.reset(),
+            Ok(false) => return Ok(()),
+            Err(Trouble::Dropbox(error)) if !error.heals() => return Err(Trouble::Dropbox(error)),
+            Err(trouble) => {
+                let floor = if let Trouble::Dropbox(error) = &trouble { error.floor() } else { None };
+                let wait = backoff.next(floor.or(Some(Duration::from_millis(200))));
+                if !context.pause(wait).await {
+                    return Ok(());
+                }
+            }
+        }
+        if context.stop.is_cancelled() {
+            return Ok(());
+        }
+    }
+}
+
+/// One chunk; `false` when there is nothing to fill.
+async fn chunk(context: &Context, client: &Client, root: &PathRoot) -> Result<bool, Trouble> {
+    let Some(link) = context.store.to_fill().await? else { return Ok(false) };
+    let mut answers = Vec::new();
+    loop {
+        match context.store.fill(link, context.policy(), answers.clone()).await? {
+            Applied::Dropped => return Ok(true),
+            Applied::Written { queued, .. } => {
+                if queued > 0 {
+                    context.ring();
+                }
+                note_held(context).await?;
+                return Ok(true);
+            }
+            Applied::Asks(ids) => answers.extend(ask(client, root, ids).await?),
+        }
+    }
+}
+
+/// Shows which folders wait for an approval.
+pub(super) async fn note_held(context: &Context) -> Result<(), Error> {
+    let held = context.store.held().await?;
+    for (folder, tenancy, n) in &held {
+        let text = format!("{folder} would register {n} files with {tenancy}: droptrail approve {folder}");
+        Happening::Held { folder, n: *n }.emit();
+        context.conditions.begin(Code::PublicationsHeld, folder, text).await;
+    }
+    let folders: Vec<&str> = held.iter().map(|(folder, ..)| folder.as_str()).collect();
+    context
+        .conditions
+        .forget_subjects(|code, subject| code != Code::PublicationsHeld || folders.contains(&subject))
+        .await;
+    Ok(())
+}
