@@ -62,3 +62,19 @@ impl From<config::Error> for Failure {
         Failure::person(error.to_string())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+
+    #[test]
+    fn a_configuration_error_needs_a_person_and_says_where_and_how() {
+        let env = config::Environment::default();
+        let error = config::parse(Path::new("/x.toml"), "[dropbox]\n", &env).expect_err("no app key");
+        let failure = Failure::from(error);
+        assert_eq!(failure.status, 2);
+        assert_eq!(failure.message, "/x.toml:1: dropbox.app_key: is missing: write the key of your Dropbox app");
+    }
+}

@@ -180,8 +180,7 @@ impl<'a> Section<'a> {
         let found = value.get_ref().type_str();
         let article = if found.starts_with(['a', 'i']) { "an" } else { "a" };
         let message = format!("is {article} {found}: write {expected}");
-        let key = if key == self.name { key.to_owned() } else { self.key(key) };
-        self.document.error(&value.span(), key, message)
+        self.document.error(&value.span(), self.key(key), message)
     }
 }
 

@@ -21,7 +21,6 @@ pub use excludes::{Excludes, excludes};
 pub use model::{Config, Dropbox, Hash, Link, Log, LogFormat, Names, Publish, Root, Tenancy};
 pub use reload::{reload_differences, with_reloadable};
 pub use secret::read_secret;
-pub use values::default_state_dir;
 
 /// More than any sensible configuration; keeps a wrong `--config` (a disk image, say) from being read into memory.
 const MAX_FILE: u64 = 4 * 1024 * 1024;

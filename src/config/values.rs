@@ -225,10 +225,7 @@ pub(super) fn absolute_path(text: &str) -> Result<PathBuf, String> {
 }
 
 /// Where state lives without the key `state_dir`: the first entry of `$STATE_DIRECTORY`, else `/var/lib/droptrail`.
-///
-/// # Errors
-/// The entry is not an absolute path.
-pub fn default_state_dir(env: &Environment) -> Result<PathBuf, String> {
+pub(super) fn default_state_dir(env: &Environment) -> Result<PathBuf, String> {
     use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
 
     let bytes = env.state_directory.as_deref().map(|list| list.as_bytes()).unwrap_or_default();
