@@ -15,7 +15,7 @@ pub(super) fn links(sections: &[Section<'_>], tenancies: &[Tenancy]) -> Result<V
     let mut seen = std::collections::HashSet::new();
     for section in sections {
         let link = link(section, tenancies)?;
-        // Dropbox paths are the same whatever their case. Only Dropbox knows its exact rule; this is for people's slips.
+        // Dropbox paths are the same whatever their case. Only Dropbox knows its exact rule; this finds slips.
         if !seen.insert((link.folder.to_lowercase(), link.tenancy.clone())) {
             let message = format!(
                 "{} is linked in tenancy {} already (case does not count): remove one of the two",

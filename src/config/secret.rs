@@ -18,7 +18,8 @@ const MAX_SECRET: u64 = 64 * 1024;
 ///
 /// # Errors
 /// The file is missing, unreadable, not a regular file, readable or writable by group or others (except inside
-/// `$CREDENTIALS_DIRECTORY`, where systemd sets the mode), empty, of several lines, or not text. Each says how to mend it.
+/// `$CREDENTIALS_DIRECTORY`, where systemd sets the mode), empty, of several lines, or not text. Each says how to
+/// mend it.
 pub fn read_secret(path: &Path, env: &Environment) -> Result<SecretString, Error> {
     let refuse = |message: String| Error::of_file(path, message);
     let failed = |error: io::Error| {

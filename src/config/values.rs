@@ -1,5 +1,6 @@
-//! The grammar of single values: durations, URLs, names, paths. Each function takes the text of a value and gives what
-//! it means, or a message that says what is wrong and how to mend it. Pure, but for looking whether a credential exists.
+//! The grammar of single values: durations, URLs, names, paths. Each function takes the text of a value and gives
+//! what it means, or a message that says what is wrong and how to mend it. Pure, but for looking whether a credential
+//! exists.
 
 use std::net::Ipv6Addr;
 use std::path::{Path, PathBuf};

@@ -72,7 +72,11 @@ impl Happening<'_> {
         match *self {
             Happening::Started { version, links, tenancies } => {
                 let (l, t) = (plural(links as u64, "link"), plural(tenancies as u64, "tenancy"));
-                say!(kind::STARTED, { VERSION = version, LINKS = links, TENANCIES = tenancies }, "droptrail {version} started: {l}, {t}");
+                say!(
+                    kind::STARTED,
+                    { VERSION = version, LINKS = links, TENANCIES = tenancies },
+                    "droptrail {version} started: {l}, {t}"
+                );
                 if links == 0 || tenancies == 0 {
                     say!(
                         kind::SUMMARY,
@@ -99,13 +103,23 @@ impl Happening<'_> {
             }
             Happening::Registered { tenancy, asset, path } => {
                 let path = shown(path);
-                say!(kind::REGISTERED, { TENANCY = tenancy, ASSET = asset, FILE = display(&path) }, "{path} is registered in {tenancy} as {asset}");
+                say!(
+                    kind::REGISTERED,
+                    { TENANCY = tenancy, ASSET = asset, FILE = display(&path) },
+                    "{path} is registered in {tenancy} as {asset}"
+                );
             }
             Happening::Published { tenancy, asset, event, document_version, path } => {
                 let path = shown(path);
                 say!(
                     kind::PUBLISHED,
-                    { TENANCY = tenancy, ASSET = asset, EVENT = event, DOCUMENT_VERSION = document_version, FILE = display(&path) },
+                    {
+                        TENANCY = tenancy,
+                        ASSET = asset,
+                        EVENT = event,
+                        DOCUMENT_VERSION = document_version,
+                        FILE = display(&path)
+                    },
                     "{path} version {document_version} is published in {tenancy} as {event}"
                 );
             }
@@ -119,17 +133,26 @@ impl Happening<'_> {
                 say!(kind::CONDITION_ENDED, { CONDITION = code.as_str(), SUBJECT = subject }, "{code}{of}: over");
             }
             Happening::Waiting { service, until, why } => {
-                say!(kind::WAITING, { SERVICE = service, RETRY_AT = display(until), REASON = why }, "{service}: waiting until {until}: {why}");
+                say!(
+                    kind::WAITING,
+                    { SERVICE = service, RETRY_AT = display(until), REASON = why },
+                    "{service}: waiting until {until}: {why}"
+                );
             }
             Happening::Uncertain { tenancy, publication, why } => {
                 say!(
                     kind::UNCERTAIN,
                     { TENANCY = tenancy, PUBLICATION = publication, REASON = why },
-                    "{tenancy}: whether publication {publication} was recorded is not known: {why}; it is looked up before it is sent again"
+                    "{tenancy}: whether publication {publication} was recorded is not known: {why}; it is looked up \
+                     before it is sent again"
                 );
             }
             Happening::Resolved { tenancy, publication, how } => {
-                say!(kind::RESOLVED, { TENANCY = tenancy, PUBLICATION = publication }, "{tenancy}: publication {publication} is no longer uncertain: {how}");
+                say!(
+                    kind::RESOLVED,
+                    { TENANCY = tenancy, PUBLICATION = publication },
+                    "{tenancy}: publication {publication} is no longer uncertain: {how}"
+                );
             }
             Happening::DuplicateFound { tenancy, adopted, others } => {
                 say!(
@@ -139,7 +162,11 @@ impl Happening<'_> {
                 );
             }
             Happening::Failed { tenancy, record } => {
-                say!(kind::FAILED, { TENANCY = tenancy, RECORD = record }, "{tenancy}: the ledger says that {record} has FAILED; it is made again");
+                say!(
+                    kind::FAILED,
+                    { TENANCY = tenancy, RECORD = record },
+                    "{tenancy}: the ledger says that {record} has FAILED; it is made again"
+                );
             }
             Happening::Parked { tenancy, publication, reason } => {
                 say!(
@@ -157,14 +184,19 @@ impl Happening<'_> {
             }
             Happening::Skipped { folder, reason, n } => {
                 let files = plural(n, "file");
-                say!(kind::SKIPPED, { FOLDER = folder, REASON = reason, FILES = n }, "{folder}: {files} skipped: {reason}");
+                say!(
+                    kind::SKIPPED,
+                    { FOLDER = folder, REASON = reason, FILES = n },
+                    "{folder}: {files} skipped: {reason}"
+                );
             }
             Happening::Held { folder, n } => {
                 let files = plural(n, "file");
                 say!(
                     kind::HELD,
                     { FOLDER = folder, FILES = n },
-                    "{folder}: {files} would be published for ever, more than publish.hold_above: run droptrail approve '{folder}' if that is meant"
+                    "{folder}: {files} would be published for ever, more than publish.hold_above: run droptrail \
+                     approve '{folder}' if that is meant"
                 );
             }
             Happening::Approved { folder } => {

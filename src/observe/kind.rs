@@ -35,7 +35,8 @@ kinds! {
     RELOADED, "reloaded", INFO, "2a0c25b013d1ef468436169d47c0f437",
         "The configuration was read again and is in force. Nothing to do.";
     RELOAD_REFUSED, "reload-refused", ERROR, "b084d1a08b3c31728a068cc9b08262e0",
-        "The configuration that was read again is not valid; the old one stays in force. Mend the place that the message names and reload again.";
+        "The configuration that was read again is not valid; the old one stays in force. Mend the place that the \
+         message names and reload again.";
     NEEDS_RESTART, "needs-restart", WARN, "1c4ecd4b46d7473a95c3ed317b047f02",
         "A key was changed that a reload cannot apply; its old value stays in force. Restart the daemon.";
     FOLDER_LISTED, "folder-listed", INFO, "71248d0deb2977714bf552861f278801",
@@ -49,23 +50,31 @@ kinds! {
     CONDITION_ENDED, "condition-ended", INFO, "9cc15c9f80443dd1d4106f071d694b6d",
         "A trouble that was reported earlier is over. Nothing to do.";
     WAITING, "waiting", INFO, "8c4e56508047332d15c9e67b9af5149a",
-        "A service asked for patience or could not be reached; the daemon goes on by itself at the time named. Nothing to do, unless it lasts.";
+        "A service asked for patience or could not be reached; the daemon goes on by itself at the time named. \
+         Nothing to do, unless it lasts.";
     UNCERTAIN, "uncertain", INFO, "8655463b9675866ec69efc7bb640614c",
-        "Whether a record was made is not known (a connection broke, say). The daemon looks it up before it sends anything again. Nothing to do, unless it lasts.";
+        "Whether a record was made is not known (a connection broke, say). The daemon looks it up before it sends \
+         anything again. Nothing to do, unless it lasts.";
     RESOLVED, "resolved", INFO, "70361f3669b897ca84846a0f80162759",
         "It is known by now whether an uncertain record was made. Nothing to do.";
     DUPLICATE_FOUND, "duplicate-found", ERROR, "5fbf9faffad1fb25a3cd509996461da8",
-        "The ledger has more than one asset for one file; the oldest is used from now on. Records are for ever, so nothing can be undone; report how it came about.";
+        "The ledger has more than one asset for one file; the oldest is used from now on. Records are for ever, so \
+         nothing can be undone; report how it came about.";
     FAILED, "failed", ERROR, "b7d632ff9fa04381ec0e982f0ed94fdb",
-        "The ledger has answered that a record has FAILED; the daemon makes it again. If it happens often, ask whoever runs the ledger.";
+        "The ledger has answered that a record has FAILED; the daemon makes it again. If it happens often, ask \
+         whoever runs the ledger.";
     PARKED, "parked", WARN, "05e43f2b3aac867d6824f7e171c2b3d9",
-        "A record cannot be made and no repetition would help, for the reason named. Mend the cause; it is tried again by droptrail retry and at a reload.";
+        "A record cannot be made and no repetition would help, for the reason named. Mend the cause; it is tried \
+         again by droptrail retry and at a reload.";
     UNREADABLE, "unreadable", WARN, "6d1c0c979a3e6b07b22c7d9b57bef8a7",
-        "The content of a version can no longer be read, so this version is not recorded; the next one will be. Nothing can be done about the past version.";
+        "The content of a version can no longer be read, so this version is not recorded; the next one will be. \
+         Nothing can be done about the past version.";
     SKIPPED, "skipped", INFO, "c7cc3198b738ed520621b9779ddfa05d",
-        "Files were passed over for the reason named, for example because Dropbox offers no download of them. Nothing to do, unless they should be recorded.";
+        "Files were passed over for the reason named, for example because Dropbox offers no download of them. \
+         Nothing to do, unless they should be recorded.";
     HELD, "held", WARN, "daaefff58cd89539442b98a8b8875508",
-        "A listing would register more files than publish.hold_above, so nothing is published yet. Publishing is for ever: if it is meant, run droptrail approve with the folder.";
+        "A listing would register more files than publish.hold_above, so nothing is published yet. Publishing is \
+         for ever: if it is meant, run droptrail approve with the folder.";
     APPROVED, "approved", INFO, "af40d4f4d16089e958d5f84e2d73c429",
         "A person has let a held folder publish. Nothing to do.";
     SECRET_CHANGED, "secret-changed", INFO, "dd9498e92b78208c54ef4b6d6a6df3d0",
