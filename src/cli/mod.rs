@@ -7,6 +7,7 @@ pub mod demo;
 mod failure;
 #[cfg(feature = "ledger")]
 pub mod ledger;
+mod output;
 pub mod run;
 #[cfg(feature = "sandbox")]
 pub mod sandbox;
@@ -19,6 +20,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 pub use failure::{Failure, Hint};
+pub use output::Output;
 
 /// Every file in chosen Dropbox folders gets an immutable, publicly verifiable record in DataTrails.
 #[derive(Debug, Parser)]
@@ -84,4 +86,25 @@ pub fn main() -> ExitCode {
         Command::Demo(args) => demo::run(args, &cli.global),
     };
     end.unwrap_or_else(|failure| failure.report())
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::*;
+
+    #[test]
+    fn the_definition_of_the_command_line_is_sound() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn the_configuration_may_be_named_before_or_after_the_command() {
+        for line in [["droptrail", "--config", "/x", "assets"], ["droptrail", "assets", "--config", "/x"]] {
+            assert_eq!(Cli::parse_from(line).global.config, PathBuf::from("/x"));
+        }
+        let plain = Cli::parse_from(["droptrail", "assets"]);
+        assert_eq!(plain.global.config, PathBuf::from("/etc/droptrail/config.toml"));
+    }
 }
