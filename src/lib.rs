@@ -10,7 +10,6 @@ pub mod daemon;
 pub mod datatrails;
 pub mod digest;
 pub mod dropbox;
-pub mod exclude;
 #[cfg(feature = "ledger")]
 pub mod ledger;
 pub mod observe;

@@ -53,7 +53,7 @@ pub(super) struct Context {
     pub nudge: watch::Sender<u64>,
     /// The account that the database belongs to, once known.
     pub account: watch::Sender<Option<String>>,
-    pub notices: Option<mpsc::UnboundedSender<Notice>>,
+    pub notices: Option<mpsc::Sender<Notice>>,
 }
 
 impl Context {

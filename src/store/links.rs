@@ -4,7 +4,7 @@ use rusqlite::{Connection, OptionalExtension as _, Row, params};
 
 use super::tenancies::{self, TenancyWanted};
 use super::{Applied, Current, LinkId, Policy, Result, Shown, Store, TenancyId, Watch, WatchId, news};
-use crate::exclude::Excludes;
+use crate::config::{Excludes, excludes};
 
 /// A link as the configuration has it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -56,8 +56,8 @@ pub(super) fn links_of(connection: &Connection, watch: WatchId) -> Result<Vec<Wa
         connection.prepare_cached("SELECT id, tenancy, exclude, approved FROM link WHERE watch = ?1 AND linked = 1")?;
     let rows = statement.query_map([watch], |row| {
         let globs: Vec<String> = serde_json::from_str(&row.get::<_, String>(2)?).unwrap_or_default();
-        let excludes = Excludes::compile(&globs).or_else(|_| Excludes::compile(&[]));
-        let excludes = excludes.map_err(|_| rusqlite::Error::InvalidQuery)?;
+        // They were valid when the configuration was; a database that says otherwise lets nothing through unseen.
+        let excludes = excludes(&globs).map_err(|_| rusqlite::Error::InvalidQuery)?;
         Ok(WatchLink { id: row.get(0)?, tenancy: row.get(1)?, excludes, approved: row.get(3)? })
     })?;
     Ok(rows.collect::<Result<_, _>>()?)

@@ -142,7 +142,7 @@ impl<'a> Pass<'a> {
 
     fn skip(&self, at: &At<'_>, link: &WatchLink, shown: &Shown) -> Option<&'static str> {
         let below = shown.path_lower.strip_prefix(at.root).unwrap_or(&shown.path_lower).trim_start_matches('/');
-        if link.excludes.matches(below) {
+        if link.excludes.is_match(below) {
             return Some("excluded");
         }
         shown.skip.or((self.policy.dropbox_hash && shown.content_hash.is_none()).then_some("no-content-hash"))
