@@ -1,0 +1,319 @@
+//! The publisher of one tenancy: marks in flight (durable), sends, and writes down what became of it.
+//!
+//! Nothing leaves before its mark is on the disk. What the ledger certainly did not act on goes back to its place in the
+//! order; what nobody knows goes to the settler, and is never sent again before the ledger has answered.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use tokio::task::JoinSet;
+use tokio::time::Instant;
+
+use super::context::{Notice, NoticeKind};
+use super::hasher::sleep_until;
+use super::tenancy::{Desk, End, remaining};
+use crate::datatrails::{Error, Kind, Outcome, Registration, Version, Withdrawal, reference};
+use crate::observe::{Code, Happening};
+use crate::retry::Backoff;
+use crate::store::{self, Counts, Fixed, Publication, PublicationId, Recorded};
+
+/// Candidates looked at while the tenancy refuses, so that the trial request rotates among assets.
+const ROTATION: usize = 32;
+
+type Answer = Result<(Recorded, Option<String>), Error>;
+
+struct Publisher {
+    desk: Desk,
+    running: JoinSet<(Publication, Answer)>,
+    /// After trouble: nothing new before this moment.
+    not_before: Option<Instant>,
+    backoff: Backoff,
+    /// The tenancy refuses: one trial at a time.
+    held: bool,
+    /// When a publication was refused last.
+    refused: HashMap<PublicationId, Instant>,
+    last_success: Option<Instant>,
+}
+
+/// Runs until the shift ends or the secret is refused; what is in flight is finished first.
+pub(super) async fn run(desk: Desk) -> End {
+    let backoff = desk.context.backoff();
+    let mut work = desk.context.work.subscribe();
+    let mut nudge = desk.context.nudge.subscribe();
+    let stop = desk.context.stop.clone();
+    let mut publisher = Publisher {
+        desk,
+        running: JoinSet::new(),
+        not_before: None,
+        backoff,
+        held: false,
+        refused: HashMap::new(),
+        last_success: None,
+    };
+    let mut end = None;
+    while !(stop.is_cancelled() || end.is_some()) {
+        work.mark_unchanged();
+        let wake = match publisher.fill().await {
+            Ok(wake) => wake,
+            Err(error) => {
+                publisher.desk.context.conditions.store_failed(&error).await;
+                Some(Instant::now() + Duration::from_secs(1))
+            }
+        };
+        tokio::select! {
+            () = stop.cancelled() => {}
+            _ = work.changed() => {}
+            _ = nudge.changed() => publisher.not_before = None,
+            () = sleep_until(wake) => {}
+            Some(done) = publisher.running.join_next() => end = publisher.done(done).await,
+        }
+    }
+    while let Some(done) = publisher.running.join_next().await {
+        end = publisher.done(done).await.or(end);
+    }
+    end.unwrap_or(End::Over)
+}
+
+impl Publisher {
+    /// Sends what may be sent now; gives when to look again, where only time can help.
+    async fn fill(&mut self) -> store::Result<Option<Instant>> {
+        let desk = self.desk.clone();
+        let context = &desk.context;
+        if let Some(until) = desk.client.gate().held_until() {
+            let wait = remaining(until);
+            let text = format!("{} asks to wait until {}", desk.name, super::context::wall_text(wait));
+            context.conditions.begin(Code::RateLimited, &desk.name, text).await;
+            desk.state("rate-limited", Some(wait)).await;
+            return Ok(Some(until));
+        }
+        context.conditions.end(Code::RateLimited, &desk.name).await;
+        if let Some(until) = self.not_before.filter(|until| *until > Instant::now()) {
+            return Ok(Some(until));
+        }
+        self.not_before = None;
+        let counts = context.store.counts(desk.id).await?;
+        self.note_parked(&counts).await;
+        let most = context.config.publish.concurrency;
+        let unanswered = self.running.len() + counts.uncertain as usize;
+        let mut free = most.saturating_sub(unanswered);
+        if !desk.proven().any() {
+            // The first registration travels alone until a listing has shown it.
+            let alone = counts.in_flight + counts.uncertain + counts.recorded == 0 && self.running.is_empty();
+            free = if alone { free.min(1) } else { 0 };
+        }
+        if self.held {
+            free = if self.running.is_empty() { free.min(1) } else { 0 };
+        }
+        if free == 0 {
+            return Ok(None);
+        }
+        let wanted = if self.held || !self.refused.is_empty() { free + ROTATION } else { free };
+        let mut candidates = context.store.sendable(desk.id, wanted).await?;
+        if self.held {
+            // Rotate: what was never refused first, then what was refused longest ago.
+            candidates.sort_by_key(|candidate| self.refused.get(&candidate.id).copied());
+        }
+        candidates.truncate(free);
+        if candidates.is_empty() {
+            return Ok(None);
+        }
+        let fixed = candidates.iter().map(|candidate| fix(&desk, candidate)).collect();
+        let marked = context.store.mark_in_flight(fixed).await?;
+        for mut publication in candidates.into_iter().filter(|candidate| marked.contains(&candidate.id)) {
+            let body = publication.body.take().unwrap_or_else(|| body(&desk, &publication));
+            let client = desk.client.clone();
+            self.running.spawn(async move {
+                let answer = if publication.is_registration() {
+                    client.create_asset(&body).await.map(|asset| {
+                        (Recorded { asset: asset.uuid, event: None }, asset.tenant_identity)
+                    })
+                } else {
+                    let asset = publication.identity.clone().unwrap_or_default();
+                    client.create_event(&asset, &body).await.map(|event| {
+                        (Recorded { asset, event: Some(event.uuid) }, event.tenant_identity)
+                    })
+                };
+                (publication, answer)
+            });
+        }
+        Ok(None)
+    }
+
+    /// Writes down what became of a request. `Some`: the tenancy must start over.
+    async fn done(&mut self, done: Result<(Publication, Answer), tokio::task::JoinError>) -> Option<End> {
+        let (publication, answer) = match done {
+            Ok(done) => done,
+            Err(panic) => std::panic::resume_unwind(panic.into_panic()),
+        };
+        let written = match answer {
+            Ok((record, identity)) => self.made(&publication, record, identity).await,
+            Err(error) if error.outcome == Outcome::Unknown => self.unknown(&publication, &error).await,
+            Err(error) if error.kind == Kind::Unauthorized => {
+                let written = self.desk.context.store.not_made(publication.id, error.to_string()).await;
+                if written.is_ok() {
+                    return Some(End::Secret(error));
+                }
+                written
+            }
+            Err(error) => self.not_made(&publication, error).await,
+        };
+        if let Err(error) = written {
+            // The row stays in flight: nobody knows what became of it, so it is looked up like after a crash.
+            self.desk.context.conditions.store_failed(&error).await;
+            super::settler::doubt(&self.desk, publication.id).await;
+        }
+        self.desk.context.ring();
+        None
+    }
+
+    async fn made(
+        &mut self,
+        publication: &Publication,
+        record: Recorded,
+        identity: Option<String>,
+    ) -> store::Result<()> {
+        let desk = self.desk.clone();
+        desk.context.store.recorded(publication.id, record.clone()).await?;
+        self.backoff.reset();
+        self.refused.remove(&publication.id);
+        self.last_success = Some(Instant::now());
+        if self.held {
+            self.held = false;
+            desk.state("ok", None).await;
+        }
+        let codes = [Code::LedgerQuota, Code::LedgerForbidden, Code::LedgerNotFound];
+        desk.context.conditions.end_all(&codes, &desk.name).await;
+        desk.reached().await;
+        if let Some(identity) = identity {
+            desk.prove(false, false, Some(&identity)).await;
+        }
+        announce(&desk, publication, &record).await;
+        Ok(())
+    }
+
+    async fn unknown(&mut self, publication: &Publication, error: &Error) -> store::Result<()> {
+        let desk = self.desk.clone();
+        desk.context.store.unknown(publication.id, error.to_string()).await?;
+        let why = error.to_string();
+        Happening::Uncertain { tenancy: &desk.name, publication: publication.id.row(), why: &why }.emit();
+        let wait = self.backoff.next(error.floor());
+        self.not_before = Some(Instant::now() + wait);
+        if self.backoff.failures() >= 3 {
+            desk.context.conditions.begin(Code::LedgerUnreachable, &desk.name, why).await;
+            desk.state("unreachable", Some(wait)).await;
+        }
+        Ok(())
+    }
+
+    /// Certainly not made: what to do depends on whether the same request may succeed another time.
+    async fn not_made(&mut self, publication: &Publication, error: Error) -> store::Result<()> {
+        let desk = self.desk.clone();
+        let (store, conditions) = (&desk.context.store, &desk.context.conditions);
+        let reason = error.to_string();
+        let (code, state) = match error.kind {
+            Kind::Invalid => return self.park(publication, reason).await,
+            Kind::Quota => (Code::LedgerQuota, "quota"),
+            Kind::NotFound => (Code::LedgerNotFound, "not-found"),
+            Kind::Forbidden | Kind::Refused | Kind::Unauthorized => (Code::LedgerForbidden, "forbidden"),
+            Kind::RateLimited { .. } => return store.not_made(publication.id, reason).await,
+            Kind::Unavailable { .. } => {
+                store.not_made(publication.id, reason.clone()).await?;
+                let wait = self.backoff.next(error.floor());
+                self.not_before = Some(Instant::now() + wait);
+                conditions.begin(Code::LedgerUnreachable, &desk.name, reason).await;
+                desk.state("unreachable", Some(wait)).await;
+                return Ok(());
+            }
+        };
+        // Refused, another accepted since, and refused again: it is this one that is refused, not the tenancy.
+        let before = self.refused.insert(publication.id, Instant::now());
+        if let (Some(before), Some(success)) = (before, self.last_success)
+            && success > before
+        {
+            self.refused.remove(&publication.id);
+            return self.park(publication, reason).await;
+        }
+        store.not_made(publication.id, reason.clone()).await?;
+        self.held = true;
+        let wait = self.backoff.next(Some(desk.context.config.retry.initial));
+        self.not_before = Some(Instant::now() + wait);
+        conditions.begin(code, &desk.name, reason).await;
+        desk.state(state, Some(wait)).await;
+        Ok(())
+    }
+
+    async fn park(&mut self, publication: &Publication, reason: String) -> store::Result<()> {
+        let desk = &self.desk;
+        Happening::Parked { tenancy: &desk.name, publication: publication.id.row(), reason: &reason }.emit();
+        desk.context.store.park(publication.id, reason).await
+    }
+
+    async fn note_parked(&self, counts: &Counts) {
+        let desk = &self.desk;
+        if counts.parked > 0 {
+            let text = format!("{} publications to {} wait for a person: see droptrail status", counts.parked, desk.name);
+            desk.context.conditions.begin(Code::PublicationsParked, &desk.name, text).await;
+        } else {
+            desk.context.conditions.end(Code::PublicationsParked, &desk.name).await;
+        }
+    }
+}
+
+/// The request with its number, byte for byte; one that was sent before is sent again as it was.
+fn fix(desk: &Desk, publication: &Publication) -> Fixed {
+    Fixed {
+        id: publication.id,
+        sequence: publication.sequence,
+        version: publication.version,
+        body: publication.body.clone().unwrap_or_else(|| body(desk, publication)),
+    }
+}
+
+fn body(desk: &Desk, publication: &Publication) -> String {
+    if publication.kind == store::Kind::Withdraw {
+        return Withdrawal { sequence: publication.sequence }.body();
+    }
+    let version = Version {
+        document_hash: publication.document_hash.unwrap_or(crate::digest::Digest::EMPTY),
+        document_hash_alg: if publication.alg == store::ALG_DROPBOX { store::ALG_DROPBOX } else { store::ALG_SHA256 },
+        document_version: publication.version,
+        content_hash: publication.content_hash,
+        server_modified: publication.server_modified.clone(),
+        revision_reference: reference::revision(&desk.account, &publication.file_id, &publication.rev),
+        sequence: publication.sequence,
+        clear_name: publication.clear_name.clone(),
+    };
+    if publication.is_registration() {
+        Registration {
+            version,
+            account_reference: reference::account(&desk.account),
+            file_reference: reference::file(&desk.account, &publication.origin),
+        }
+        .body()
+    } else {
+        version.publish_body()
+    }
+}
+
+/// Tells log and onlookers of a record.
+pub(super) async fn announce(desk: &Desk, publication: &Publication, record: &Recorded) {
+    let (tenancy, path) = (desk.name.as_str(), publication.path.as_str());
+    match &record.event {
+        None => Happening::Registered { tenancy, asset: &record.asset, path }.emit(),
+        Some(event) => {
+            let document_version = publication.version;
+            Happening::Published { tenancy, asset: &record.asset, event, document_version, path }.emit();
+        }
+    }
+    if let Some(notices) = &desk.context.notices {
+        let notice = Notice {
+            kind: if record.event.is_none() { NoticeKind::Registered } else { NoticeKind::Published },
+            tenancy: desk.name.clone(),
+            path: publication.path.clone(),
+            asset: record.asset.clone(),
+            document_version: publication.version,
+            document_hash_value: publication.document_hash.map(|hash| hash.to_string()).unwrap_or_default(),
+        };
+        let _ = notices.send(notice).await;
+    }
+}
