@@ -15,7 +15,7 @@ fn tagged(tags: &str) -> String {
     let inner = tags.split('/').rev().fold(serde_json::Value::Null, |inner, tag| {
         let mut union = serde_json::json!({ ".tag": tag });
         if !inner.is_null() {
-            union[inner[".tag"].as_str().map(|_| tag).expect("a tag")] = inner;
+            union[tag] = inner;
         }
         union
     });

@@ -46,7 +46,7 @@ pub(super) fn clamped(seconds: f64) -> Option<Duration> {
 /// The three forms of RFC 9110, section 5.6.7.
 fn http_date(text: &str) -> Option<Timestamp> {
     let text = text.trim();
-    if let Ok(date) = rfc2822::DateTimeParser::new().parse_timestamp(text) {
+    if let Ok(date) = rfc2822::DateTimeParser::new().relaxed_weekday(true).parse_timestamp(text) {
         return Some(date);
     }
     ["%A, %d-%b-%y %H:%M:%S GMT", "%a %b %e %H:%M:%S %Y"].iter().find_map(|form| {
