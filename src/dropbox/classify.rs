@@ -103,7 +103,7 @@ fn token_refused(status: StatusCode, body: &[u8], hidden: &[&str]) -> (Kind, Str
 fn bad_request(call: &'static str, text: &str, said: String) -> (Kind, String) {
     const SCOPE: &str = "does not have the required scope '";
     if text.contains("Path root is not supported for sandbox app") {
-        let message = "an app-folder app takes no path root; set dropbox.root = \"home\" or leave it \"auto\"";
+        let message = "an app-folder app takes no path root; leave dropbox.root at \"auto\"";
         return (Kind::RootNotSupported, message.to_owned());
     }
     if let Some((_, after)) = text.split_once(SCOPE) {

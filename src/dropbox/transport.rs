@@ -24,7 +24,7 @@ use reqwest::{Certificate, RequestBuilder, Response};
 use tokio::time::{Instant, timeout_at};
 use url::{Host, Url};
 
-use super::classify::{refusal, unreadable};
+use super::classify::{refusal, request_id, unreadable};
 use super::text::quoted;
 use super::{Error, Kind, Settings};
 use crate::retry::Gate;
@@ -172,10 +172,14 @@ impl Answer {
         parse: impl FnOnce(&[u8]) -> serde_json::Result<T> + Send + 'static,
     ) -> Result<T, Error> {
         let headers: HeaderMap = self.response.headers().clone();
+        let too_long = unreadable(self.call, &headers, "it is longer than 64 MiB");
+        if self.response.content_length().is_some_and(|length| length > LONGEST_ANSWER as u64) {
+            return Err(too_long);
+        }
         let mut body = Vec::new();
         while let Some(chunk) = self.chunk().await? {
             if body.len() + chunk.len() > LONGEST_ANSWER {
-                return Err(unreadable(self.call, &headers, "it is longer than 64 MiB"));
+                return Err(too_long);
             }
             body.extend_from_slice(&chunk);
         }
@@ -189,7 +193,8 @@ impl Answer {
     }
 
     async fn chunk(&mut self) -> Result<Option<bytes::Bytes>, Error> {
-        bounded(self.call, self.deadline, self.response.chunk()).await
+        let chunk = bounded(self.call, self.deadline, self.response.chunk()).await;
+        chunk.map_err(|err| Error { request_id: request_id(self.response.headers()), ..err })
     }
 }
 

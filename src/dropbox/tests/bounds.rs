@@ -51,9 +51,12 @@ async fn a_large_page_is_read_whole() {
 
 #[tokio::test]
 async fn an_answer_over_64_mib_is_refused() {
-    let err = list(Reply::new(200, vec![b' '; 64 * 1024 * 1024 + 1])).await.expect_err("too long");
-    assert_eq!(err.kind, UNAVAILABLE);
-    assert!(err.message.contains("64 MiB"), "{err}");
+    let long = Reply::new(200, vec![b' '; 64 * 1024 * 1024 + 1]);
+    for reply in [long.clone(), long.close_delimited()] {
+        let err = list(reply).await.expect_err("too long");
+        assert_eq!(err.kind, UNAVAILABLE);
+        assert!(err.message.contains("64 MiB"), "{err}");
+    }
 }
 
 #[tokio::test]

@@ -6,6 +6,8 @@ mod bounds;
 mod download;
 mod routes;
 mod server;
+#[cfg(feature = "ledger")]
+mod tls;
 mod waits;
 
 use std::time::Duration;
