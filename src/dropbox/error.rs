@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 /// A failed call.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug, Clone, thiserror::Error)]
 #[error("Dropbox {call}: {message}")]
 pub struct Error {
     /// The route, as `files/list_folder`.
