@@ -9,6 +9,8 @@ pub mod instaproof;
 mod model;
 mod rate;
 pub mod reference;
+#[cfg(test)]
+pub(crate) mod testserver;
 pub mod text;
 mod transport;
 mod wire;
