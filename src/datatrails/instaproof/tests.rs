@@ -1,0 +1,1 @@
+//! Instaproof against a small public ledger.
