@@ -3,155 +3,88 @@
 //! Touches the file system (the config file and secret files) and the environment variables that it is given; no
 //! network, no database.
 
-use std::path::PathBuf;
-use std::time::Duration;
+mod document;
+mod error;
+mod excludes;
+mod links;
+mod model;
+mod reload;
+mod secret;
+mod sections;
+mod values;
 
-use url::Url;
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
 
-use crate::retry::Policy;
+pub use error::Error;
+pub use excludes::{Excludes, excludes};
+pub use model::{Config, Dropbox, Hash, Link, Log, LogFormat, Names, Publish, Root, Tenancy};
+pub use reload::{reload_differences, with_reloadable};
+pub use secret::read_secret;
+pub use values::default_state_dir;
 
-/// Everything that the daemon is told. All paths are absolute, all URLs without a trailing slash.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Config {
-    /// The file that this was read from.
-    pub file: PathBuf,
-    /// Where the database, the lock and the Dropbox refresh token live.
-    pub state_dir: PathBuf,
-    /// The Dropbox side.
-    pub dropbox: Dropbox,
-    /// The tenancies, by unique name.
-    pub tenancies: Vec<Tenancy>,
-    /// The links: one linked folder in one tenancy each.
-    pub links: Vec<Link>,
-    /// What is published, and how.
-    pub publish: Publish,
-    /// `[retry]`.
-    pub retry: Policy,
-    /// `[log]`.
-    pub log: Log,
+/// More than any sensible configuration; keeps a wrong `--config` (a disk image, say) from being read into memory.
+const MAX_FILE: u64 = 4 * 1024 * 1024;
+
+/// What systemd says about directories. A value, so that tests need no process environment.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Environment {
+    /// `$STATE_DIRECTORY`: directories separated by colons.
+    pub state_directory: Option<OsString>,
+    /// `$CREDENTIALS_DIRECTORY`.
+    pub credentials_directory: Option<PathBuf>,
 }
 
-/// `[dropbox]`.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Dropbox {
-    /// The app key (public).
-    pub app_key: String,
-    /// File that holds the refresh token.
-    pub refresh_token_file: PathBuf,
-    /// Only for an app authorised without PKCE.
-    pub app_secret_file: Option<PathBuf>,
-    /// Which namespace paths are relative to.
-    pub root: Root,
-    /// Base of RPC routes and of the token endpoint.
-    pub api_url: Url,
-    /// Base of download routes.
-    pub content_url: Url,
-    /// Base of the longpoll route.
-    pub notify_url: Url,
-    /// Base of the authorize page.
-    pub www_url: Url,
-    /// How long one longpoll lasts, 30 s to 8 min (server jitter not included).
-    pub longpoll: Duration,
-    /// The unprompted look.
-    pub poll: Duration,
-    /// Deadline of an RPC; idle deadline of a download.
-    pub timeout: Duration,
-    /// A further certificate authority (PEM).
-    pub ca_file: Option<PathBuf>,
+impl Environment {
+    /// What this process was given. Empty variables count as absent.
+    pub fn from_process() -> Environment {
+        let variable = |name| std::env::var_os(name).filter(|value| !value.is_empty());
+        Environment {
+            state_directory: variable("STATE_DIRECTORY"),
+            credentials_directory: variable("CREDENTIALS_DIRECTORY").map(PathBuf::from),
+        }
+    }
 }
 
-/// `dropbox.root`.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Root {
-    /// The team's root where there is one.
-    Auto,
-    /// The member's home namespace.
-    Home,
-    /// A namespace id.
-    Namespace(String),
+/// Reads and validates the configuration file. Secret files need not exist yet.
+///
+/// # Errors
+/// The file is missing, unreadable, not UTF-8 or not a valid configuration; names the place and the mend.
+pub fn load(file: &Path) -> Result<Config, Error> {
+    parse(file, &read(file)?, &Environment::from_process())
 }
 
-/// `[[tenancy]]`.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Tenancy {
-    /// Our name for it.
-    pub name: String,
-    /// Base URL.
-    pub url: Url,
-    /// Client id of the custom integration.
-    pub client_id: String,
-    /// File that holds the client secret, already resolved.
-    pub client_secret_file: PathBuf,
-    /// Deadline of a request.
-    pub timeout: Duration,
-    /// A further certificate authority (PEM).
-    pub ca_file: Option<PathBuf>,
+/// Validates `text`, the content of `file` (which is named in errors and not read).
+///
+/// # Errors
+/// The first thing that is wrong, with file, line, key and mend.
+pub fn parse(file: &Path, text: &str, env: &Environment) -> Result<Config, Error> {
+    sections::config(&document::Document { file, text }, env)
 }
 
-/// `[[link]]`.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Link {
-    /// Path of the folder as configured; `/` is the whole Dropbox.
-    pub folder: String,
-    /// Name of the tenancy.
-    pub tenancy: String,
-    /// Globs below the folder, matched case-insensitively; `*` does not cross `/`. Valid globs.
-    pub exclude: Vec<String>,
-}
+fn read(file: &Path) -> Result<String, Error> {
+    use std::io::{ErrorKind, Read as _};
 
-/// `[publish]`.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Publish {
-    /// Which hash is published.
-    pub hash: Hash,
-    /// Publish real file names.
-    pub names: Names,
-    /// Requests to a tenancy at a time, at least 1.
-    pub concurrency: usize,
-    /// Files hashed at a time, at least 1.
-    pub downloads: usize,
-    /// How long answered look-ups must miss a record before its absence is believed.
-    pub settle: Duration,
-    /// A listing that would register more files waits for approval; 0 never holds.
-    pub hold_above: u64,
-}
-
-/// `publish.hash`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Hash {
-    /// SHA-256 of the content, which is read for it.
-    Sha256,
-    /// Dropbox's own content hash: metadata only.
-    Dropbox,
-}
-
-/// `publish.names`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Names {
-    /// `xxx...`
-    Masked,
-    /// The file's name, for ever.
-    Clear,
-}
-
-/// `[log]`.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Log {
-    /// Level directive.
-    pub level: String,
-    /// Format.
-    pub format: LogFormat,
-    /// Whether file paths may appear in the local log.
-    pub paths: bool,
-}
-
-/// `log.format`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum LogFormat {
-    /// The journal's native protocol under systemd, else text.
-    Auto,
-    /// Text on standard error.
-    Text,
-    /// One JSON object a line on standard error.
-    Json,
+    let refuse = |error: std::io::Error| {
+        let mend = match error.kind() {
+            ErrorKind::NotFound => "create it from config.example.toml, or name another with --config FILE",
+            ErrorKind::PermissionDenied => "run as a user who may read it, or change its owner or mode",
+            _ => "name a readable file with --config FILE",
+        };
+        Error::of_file(file, format!("cannot read the configuration: {}: {mend}", values::plain(&error)))
+    };
+    let opened = secret::open_without_waiting(file).map_err(refuse)?;
+    if !opened.metadata().map_err(refuse)?.is_file() {
+        return Err(Error::of_file(file, "is not a regular file: name a configuration file with --config FILE"));
+    }
+    let mut bytes = Vec::new();
+    opened.take(MAX_FILE + 1).read_to_end(&mut bytes).map_err(refuse)?;
+    if bytes.len() as u64 > MAX_FILE {
+        return Err(Error::of_file(file, "is larger than 4 MiB: name a configuration file with --config FILE"));
+    }
+    String::from_utf8(bytes).map_err(|error| {
+        let good = error.utf8_error().valid_up_to();
+        let line = error.as_bytes()[..good].iter().filter(|byte| **byte == b'\n').count() + 1;
+        Error::of_line(file, line, "is not UTF-8: save the file in that encoding")
+    })
 }
