@@ -9,8 +9,9 @@ use secrecy::{ExposeSecret as _, SecretString};
 use url::Url;
 
 use super::auth::{Auth, Token};
+use super::error::short;
 use super::transport::{Answer, Ask, LIST, RECORD, Transport, What};
-use super::{Asset, Assets, Error, Event, Events, Kind, PublicInfo, text, wire};
+use super::{Asset, Assets, Error, Event, Events, Kind, PublicInfo, wire};
 use crate::retry::Gate;
 
 /// What a client is made of.
@@ -287,7 +288,7 @@ impl Query {
 /// The bare uuid of an asset that a caller names, in whatever spelling.
 fn bare<'a>(call: &'static str, asset: &'a str) -> Result<&'a str, Error> {
     wire::asset_uuid(asset)
-        .ok_or_else(|| Error::unsent(call, Kind::Invalid, format!("'{}' does not name an asset", text::short(asset))))
+        .ok_or_else(|| Error::unsent(call, Kind::Invalid, format!("'{}' does not name an asset", short(asset))))
 }
 
 /// `None` where the ledger itself says that there is no such record.

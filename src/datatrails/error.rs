@@ -5,6 +5,11 @@ use std::time::Duration;
 
 use http::StatusCode;
 
+use crate::observe::excerpt;
+
+/// How much of a server's text gets into a message, in characters.
+const SHORT: usize = 200;
+
 /// A failed call.
 #[derive(Debug, Clone, thiserror::Error)]
 #[error("ledger {call}: {message}")]
@@ -100,6 +105,11 @@ impl Outcome {
             _ => Outcome::Unknown,
         }
     }
+}
+
+/// Text of others, fit for a message: escaped and short.
+pub(super) fn short(text: &str) -> String {
+    excerpt(text.trim(), SHORT)
 }
 
 #[cfg(test)]

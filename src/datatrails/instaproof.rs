@@ -124,7 +124,9 @@ pub async fn find_with(client: &Client, hashes: &[Digest], domains: &mut Domains
             });
         }
     }
-    found.sort_by(|a, b| b.recorded_at.cmp(&a.recorded_at).then_with(|| (&a.asset, &a.event).cmp(&(&b.asset, &b.event))));
+    found.sort_by(|a, b| {
+        b.recorded_at.cmp(&a.recorded_at).then_with(|| (&a.asset, &a.event).cmp(&(&b.asset, &b.event)))
+    });
     Ok(found)
 }
 
@@ -202,9 +204,9 @@ impl Document {
             Err(error) if error.kind == Kind::NotFound => Vec::new(),
             other => other?.events,
         };
-        let history = history.into_iter().filter(|event| {
-            event.asset.eq_ignore_ascii_case(asset) && event.confirmation != Confirmation::Failed
-        });
+        let history = history
+            .into_iter()
+            .filter(|event| event.asset.eq_ignore_ascii_case(asset) && event.confirmation != Confirmation::Failed);
         Ok(Document { asset: state, history: history.collect() })
     }
 
@@ -221,7 +223,8 @@ impl Document {
         }
         // The asset's own state is as new as the ledger has it; a history may lag behind.
         let now = self.asset.as_ref().and_then(|asset| asset.attributes.get("document_hash_value"));
-        let outdated = now.and_then(|now| now.trim().parse::<Digest>().ok()).is_some_and(|now| Some(now) != records(event));
+        let outdated =
+            now.and_then(|now| now.trim().parse::<Digest>().ok()).is_some_and(|now| Some(now) != records(event));
         if outdated || latest != Some(event.uuid.as_str()) { Standing::Superseded } else { Standing::Latest }
     }
 

@@ -11,7 +11,6 @@ mod rate;
 pub mod reference;
 #[cfg(test)]
 pub(crate) mod testserver;
-pub mod text;
 mod transport;
 mod wire;
 

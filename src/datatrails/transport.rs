@@ -20,7 +20,9 @@ use reqwest::redirect;
 use tokio::time::{Instant, timeout_at};
 use url::{Host, Url};
 
-use super::{Error, Kind, Outcome, Settings, rate, text, wire};
+use super::error::short;
+use super::{Error, Kind, Outcome, Settings, rate, wire};
+use crate::observe::escape;
 use crate::retry::Gate;
 
 /// Bound of a list's body, after decompression.
@@ -192,7 +194,7 @@ impl Answer {
             return Err(self.refusal());
         }
         read(&self.body).map_err(|why| {
-            Error::unavailable(self.call, self.unanswered, format!("{}, but {}", self.status, text::short(&why)))
+            Error::unavailable(self.call, self.unanswered, format!("{}, but {}", self.status, short(&why)))
         })
     }
 
@@ -219,7 +221,7 @@ impl Answer {
             Some(secret) if !secret.is_empty() => told.replace(secret, "[secret]"),
             _ => told,
         };
-        match text::short(&told).as_str() {
+        match short(&told).as_str() {
             "" => self.status.to_string(),
             told => format!("{}: {told}", self.status),
         }
@@ -242,8 +244,7 @@ fn builder(settings: &Settings) -> Result<reqwest::ClientBuilder, Error> {
     }
     if let Some(file) = &settings.ca_file {
         let refused = |why: String| {
-            let message =
-                format!("cannot use the certificate authority {}: {why}", text::escape(&file.to_string_lossy()));
+            let message = format!("cannot use the certificate authority {}: {why}", escape(&file.to_string_lossy()));
             Error::unsent("set-up", Kind::Refused, message)
         };
         let pem = std::fs::read(file).map_err(|error| refused(error.to_string()))?;
@@ -292,7 +293,7 @@ fn causes(error: &reqwest::Error) -> String {
     while let Some(deeper) = cause.source() {
         cause = deeper;
     }
-    text::short(&cause.to_string())
+    short(&cause.to_string())
 }
 
 /// The whole body of a success, streamed and refused beyond `limit`.

@@ -35,7 +35,7 @@ async fn each_status_says_whether_the_record_was_made() {
         for error in [client.create_asset("{}").await.err(), client.create_event(A, "{}").await.err()] {
             let error = error.expect("refused");
             assert_eq!((&error.kind, error.outcome), (&kind, outcome), "{status}");
-            assert!(error.message.contains("told\\u{a}so"), "{error}");
+            assert!(error.message.contains("told\\nso"), "{error}");
         }
         assert_eq!(server.got_at("/assets").len(), 2, "{status}: sent once each");
         let read = client.get_asset(View::Own, A).await.err().map(|error| error.kind);
