@@ -52,8 +52,8 @@ struct Ledger {
     client: Client,
     accepted: Accepted,
     domains: Domains,
-    /// Why it is asked no more.
-    failed: Option<String>,
+    /// It could not be asked, which was said, and is asked no more.
+    failed: bool,
 }
 
 /// Runs the command.
@@ -108,7 +108,7 @@ async fn verify(args: &Args, config: &Path, out: &mut dyn io::Write) -> Result<u
 impl Ledger {
     /// `None` where this ledger cannot be asked; said once.
     async fn find(&mut self, hashes: &[Digest]) -> Option<Vec<Found>> {
-        if self.failed.is_some() {
+        if self.failed {
             return None;
         }
         let mut found = instaproof::find_with(&self.client, hashes, &mut self.domains).await;
@@ -116,7 +116,14 @@ impl Ledger {
         if found.as_ref().is_err_and(|error| error.kind == (Kind::Unavailable { after: None })) {
             found = instaproof::find_with(&self.client, hashes, &mut self.domains).await;
         }
-        found.map_err(|error| self.failed = Some(complain(&unreachable(self.client.url(), &error)))).ok()
+        match found {
+            Ok(found) => Some(found),
+            Err(error) => {
+                self.failed = true;
+                complain(&unreachable(self.client.url(), &error));
+                None
+            }
+        }
     }
 }
 
@@ -155,7 +162,7 @@ async fn ledgers(args: &Args, file: &Path) -> Result<Vec<Ledger>, Failure> {
             }
             _ => Accepted::These(args.by.clone()),
         };
-        ledgers.push(Ledger { client, accepted, domains: Domains::default(), failed: None });
+        ledgers.push(Ledger { client, accepted, domains: Domains::default(), failed: false });
     }
     Ok(ledgers)
 }
@@ -180,11 +187,10 @@ fn base(url: &Url) -> &str {
     url.as_str().trim_end_matches('/')
 }
 
-/// Says what went wrong on standard error, and gives it back.
+/// Says what went wrong on standard error.
 #[allow(clippy::print_stderr)]
-fn complain(message: &str) -> String {
+fn complain(message: &str) {
     eprintln!("droptrail: {message}");
-    message.to_owned()
 }
 
 /// A base URL: scheme, host and port; `http` for this machine only.

@@ -218,7 +218,7 @@ impl Client {
     }
 
     /// A GET, with a token for the own view only.
-    async fn get(&self, call: &'static str, path: Path, url: &Url, limit: usize) -> Result<Answer, Error> {
+    async fn get(&self, call: &'static str, path: Path, url: &Url, limit: usize) -> Result<Answer<'_>, Error> {
         match path {
             Path::Own => self.with_token(call, url, What::Read, limit).await,
             Path::Public | Path::PublicUrl => self.send(call, url, What::Read, limit, None).await,
@@ -226,7 +226,13 @@ impl Client {
     }
 
     /// Sends with the present token; after a 401, which says that nothing was done, once more with a new one.
-    async fn with_token(&self, call: &'static str, url: &Url, what: What<'_>, limit: usize) -> Result<Answer, Error> {
+    async fn with_token(
+        &self,
+        call: &'static str,
+        url: &Url,
+        what: What<'_>,
+        limit: usize,
+    ) -> Result<Answer<'_>, Error> {
         let token = self.token(call, None).await?;
         let answer = self.send(call, url, what, limit, Some(&token)).await?;
         if answer.status != StatusCode::UNAUTHORIZED {
@@ -243,7 +249,7 @@ impl Client {
         what: What<'_>,
         limit: usize,
         token: Option<&Token>,
-    ) -> Result<Answer, Error> {
+    ) -> Result<Answer<'_>, Error> {
         let ask = Ask {
             call,
             url: url.clone(),
@@ -292,7 +298,7 @@ fn bare<'a>(call: &'static str, asset: &'a str) -> Result<&'a str, Error> {
 }
 
 /// `None` where the ledger itself says that there is no such record.
-fn found<T>(answer: Answer, read: impl FnOnce(&[u8]) -> Result<T, wire::Unreadable>) -> Result<Option<T>, Error> {
+fn found<T>(answer: Answer<'_>, read: impl FnOnce(&[u8]) -> Result<T, wire::Unreadable>) -> Result<Option<T>, Error> {
     if answer.is_clean_not_found() { Ok(None) } else { answer.read(read).map(Some) }
 }
 

@@ -17,6 +17,7 @@ use std::time::Duration;
 use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue};
 use http::{Method, StatusCode};
 use reqwest::redirect;
+use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::time::{Instant, timeout_at};
 use url::{Host, Url};
 
@@ -48,6 +49,8 @@ pub(super) struct Transport {
     timeout: Duration,
     reads: reqwest::Client,
     creates: reqwest::Client,
+    /// One body beyond [`RECORD`] at a time, from its first byte until it is read: bounds what a ledger can make us hold.
+    large: Semaphore,
 }
 
 /// One request.
@@ -85,7 +88,7 @@ impl What<'_> {
 }
 
 /// An answer, whatever its status.
-pub(super) struct Answer {
+pub(super) struct Answer<'t> {
     call: &'static str,
     pub(super) status: StatusCode,
     /// Whole for a success; for anything else at most 16 KiB, and `whole` says whether that was all.
@@ -94,6 +97,7 @@ pub(super) struct Answer {
     wait: Option<Duration>,
     unanswered: Outcome,
     message: String,
+    _large: Option<SemaphorePermit<'t>>,
 }
 
 impl Transport {
@@ -103,6 +107,7 @@ impl Transport {
         Ok(Transport {
             url: settings.url.clone(),
             gate: Gate::default(),
+            large: Semaphore::new(1),
             timeout: settings.timeout,
             reads: base()?.pool_idle_timeout(READ_IDLE).pool_max_idle_per_host(8).build().map_err(|e| set_up(&e))?,
             // HTTP/1.1: one request at a time on a connection, so that another request's trouble cannot cut it off.
@@ -120,7 +125,7 @@ impl Transport {
     }
 
     /// Waits at the gate, sends the request once, and reads the answer. `Err` only where there is no usable answer.
-    pub(super) async fn exchange(&self, ask: Ask<'_>) -> Result<Answer, Error> {
+    pub(super) async fn exchange(&self, ask: Ask<'_>) -> Result<Answer<'_>, Error> {
         self.gate.pass().await;
         let (call, unanswered) = (ask.call, ask.what.unanswered());
         let deadline = Instant::now() + self.timeout;
@@ -132,10 +137,18 @@ impl Transport {
         let (status, headers) = (sent.status(), sent.headers());
         // Before the body, so that nothing slips through while it trickles in.
         let wait = self.hold(status, headers);
-        let mut answer =
-            Answer { call, status, body: Vec::new(), whole: false, wait, unanswered, message: status.to_string() };
+        let mut answer = Answer {
+            call,
+            status,
+            body: Vec::new(),
+            whole: false,
+            wait,
+            unanswered,
+            message: status.to_string(),
+            _large: None,
+        };
         if status.is_success() {
-            answer.body = match timeout_at(deadline, whole(sent, ask.limit)).await {
+            (answer.body, answer._large) = match timeout_at(deadline, self.whole(sent, ask.limit)).await {
                 Err(_) => return Err(Error::unavailable(call, unanswered, self.too_slow())),
                 Ok(Err(why)) => return Err(Error::unavailable(call, unanswered, format!("{status}, but {why}"))),
                 Ok(Ok(body)) => body,
@@ -182,12 +195,31 @@ impl Transport {
         wait
     }
 
+    /// The whole body of a success, streamed and refused beyond `limit`.
+    async fn whole(
+        &self,
+        mut response: reqwest::Response,
+        limit: usize,
+    ) -> Result<(Vec<u8>, Option<SemaphorePermit<'_>>), String> {
+        let (mut body, mut large) = (Vec::new(), None);
+        while let Some(chunk) = response.chunk().await.map_err(|e| format!("the body broke off: {}", causes(&e)))? {
+            if body.len() + chunk.len() > limit {
+                return Err(format!("the body is larger than {} KiB", limit >> 10));
+            }
+            if body.len() + chunk.len() > RECORD && large.is_none() {
+                large = self.large.acquire().await.ok();
+            }
+            body.extend_from_slice(&chunk);
+        }
+        Ok((body, large))
+    }
+
     fn too_slow(&self) -> String {
         format!("no whole answer within {:?}", self.timeout)
     }
 }
 
-impl Answer {
+impl Answer<'_> {
     /// A success with a body that `read` can read; anything else is an error whose outcome fits.
     pub(super) fn read<T>(self, read: impl FnOnce(&[u8]) -> Result<T, wire::Unreadable>) -> Result<T, Error> {
         if !self.status.is_success() {
@@ -294,18 +326,6 @@ fn causes(error: &reqwest::Error) -> String {
         cause = deeper;
     }
     short(&cause.to_string())
-}
-
-/// The whole body of a success, streamed and refused beyond `limit`.
-async fn whole(mut response: reqwest::Response, limit: usize) -> Result<Vec<u8>, String> {
-    let mut body = Vec::new();
-    while let Some(chunk) = response.chunk().await.map_err(|error| format!("the body broke off: {}", causes(&error)))? {
-        if body.len() + chunk.len() > limit {
-            return Err(format!("the body is larger than {} KiB", limit >> 10));
-        }
-        body.extend_from_slice(&chunk);
-    }
-    Ok(body)
 }
 
 /// The beginning of another answer's body, and whether it is the whole.

@@ -156,7 +156,8 @@ impl Report {
         let proof = if record.accepted { "" } else { " (by others: not proof)" };
         about("record", format!("{}{version}{proof}", found.standing.as_str()));
         let pending = if found.committed { "" } else { ", not committed yet" };
-        about("recorded", format!("{}{pending}", fit(&found.recorded_at, 32)));
+        let recorded_at = if found.recorded_at.is_empty() { "at an unknown time" } else { &found.recorded_at };
+        about("recorded", format!("{}{pending}", fit(recorded_at, 32)));
         about("by", found.tenant_identity.as_deref().map_or_else(|| "unknown".into(), |tenant| fit(tenant, 60)));
         if let Some(domain) = &found.verified_domain {
             about("domain", format!("{} (verified by the ledger)", fit(domain, 40)));
