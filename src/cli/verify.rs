@@ -18,7 +18,7 @@ use self::accept::{Accepted, By};
 use self::report::Report;
 use super::{Failure, Global};
 use crate::config::Config;
-use crate::datatrails::instaproof::{self, Domains, Found};
+use crate::datatrails::instaproof::{self, Domains, Found, Search};
 use crate::datatrails::{Client, Error, Kind, Settings};
 use crate::digest::Digest;
 use crate::observe::escape;
@@ -84,10 +84,9 @@ async fn verify(args: &Args, config: &Path, out: &mut dyn io::Write) -> Result<u
         let mut report = Report::new(file, sha256, content_hash);
         let mut whole = true;
         for ledger in &mut ledgers {
-            match ledger.find(&[sha256, content_hash]).await {
-                Some(found) => report.add(found, &ledger.accepted, ledger.client.url()),
-                None => whole = false,
-            }
+            let (found, is_all) = ledger.find(&[sha256, content_hash]).await;
+            report.add(found, &ledger.accepted, ledger.client.url());
+            whole &= is_all;
         }
         if !report.is_found() && !whole {
             untold = true;
@@ -106,24 +105,33 @@ async fn verify(args: &Args, config: &Path, out: &mut dyn io::Write) -> Result<u
 }
 
 impl Ledger {
-    /// `None` where this ledger cannot be asked; said once.
-    async fn find(&mut self, hashes: &[Digest]) -> Option<Vec<Found>> {
+    /// What this ledger has, and whether that is all; what keeps it from telling is said once.
+    async fn find(&mut self, hashes: &[Digest]) -> (Vec<Found>, bool) {
         if self.failed {
-            return None;
+            return (Vec::new(), false);
         }
-        let mut found = instaproof::find_with(&self.client, hashes, &mut self.domains).await;
+        let mut search = self.search(hashes).await;
         // Asking is harmless, and a kept connection may have gone stale while a large file was hashed.
-        if found.as_ref().is_err_and(|error| error.kind == (Kind::Unavailable { after: None })) {
-            found = instaproof::find_with(&self.client, hashes, &mut self.domains).await;
+        if search.as_ref().is_err_and(|error| error.kind == (Kind::Unavailable { after: None })) {
+            search = self.search(hashes).await;
         }
-        match found {
-            Ok(found) => Some(found),
+        let (found, error) = match search {
+            Ok(Search { found, incomplete }) => (found, incomplete),
             Err(error) => {
                 self.failed = true;
-                complain(&unreachable(self.client.url(), &error));
-                None
+                (Vec::new(), Some(error))
             }
+        };
+        if let Some(error) = &error {
+            complain(&unreachable(self.client.url(), error));
         }
+        (found, error.is_none())
+    }
+
+    async fn search(&mut self, hashes: &[Digest]) -> Result<Search, Error> {
+        let accepted = &self.accepted;
+        let wanted = |tenant: Option<&str>, domain: Option<&str>| accepted.has(tenant, domain);
+        instaproof::find_with(&self.client, hashes, &mut self.domains, &wanted).await
     }
 }
 

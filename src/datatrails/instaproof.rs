@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
-use futures_util::{StreamExt as _, TryStreamExt as _, stream};
+use futures_util::{StreamExt as _, stream};
 
 use super::client::Path;
 use super::{Asset, Client, Confirmation, Error, Event, Kind, Outcome, Query};
@@ -14,6 +14,8 @@ const CALL: &str = "instaproof";
 const PAGE_SIZE: u32 = 100;
 /// Pages of one listing: 100,000 records, more than any honest search finds.
 const MAX_PAGES: usize = 1_000;
+/// Documents by others that are looked at: anybody can register a hash any number of times.
+const MAX_OTHERS: usize = 200;
 /// Assets looked at a time.
 const AT_A_TIME: usize = 4;
 
@@ -71,86 +73,103 @@ impl Domains {
     }
 }
 
+/// What a search found.
+#[derive(Debug, Clone)]
+pub struct Search {
+    /// The records, the newest first.
+    pub found: Vec<Found>,
+    /// Why there may be more than these: part of the ledger could not be asked, or its list does not end.
+    pub incomplete: Option<Error>,
+}
+
+/// Whose records matter, by tenant identity and verified domain.
+pub type Wanted<'a> = &'a (dyn Fn(Option<&str>, Option<&str>) -> bool + Sync);
+
 /// Every public record of a content that has one of `hashes`, the newest first.
 ///
 /// # Errors
-/// Where the ledger cannot be asked, or its answer never ends without a single match.
+/// Where the ledger cannot be asked, or could be asked in part only and no record was found.
 pub async fn find(client: &Client, hashes: &[Digest]) -> Result<Vec<Found>, Error> {
-    find_with(client, hashes, &mut Domains::default()).await
+    let search = find_with(client, hashes, &mut Domains::default(), &|_, _| true).await?;
+    match search.incomplete {
+        Some(error) if search.found.is_empty() => Err(error),
+        _ => Ok(search.found),
+    }
 }
 
-/// As [`find`], for many files of one ledger: each tenancy's domain is asked for once.
+/// As [`find`], for many files of one ledger: each tenancy's domain is asked for once. Anybody can register any hash, so
+/// that records by others than `wanted` neither end the search by being unreadable nor stretch it: at most 200 documents
+/// of theirs are looked at.
 ///
 /// # Errors
-/// As [`find`].
-pub async fn find_with(client: &Client, hashes: &[Digest], domains: &mut Domains) -> Result<Vec<Found>, Error> {
+/// Where the ledger cannot be asked for the records of a hash.
+pub async fn find_with(
+    client: &Client,
+    hashes: &[Digest],
+    domains: &mut Domains,
+    wanted: Wanted<'_>,
+) -> Result<Search, Error> {
     let mut asked = HashSet::new();
     let mut matches: BTreeMap<String, Vec<(Digest, Event)>> = BTreeMap::new();
-    let mut path = Path::Public;
+    let (mut path, mut incomplete) = (Path::Public, None);
     for hash in hashes.iter().copied().filter(|hash| asked.insert(*hash)) {
-        for event in search(client, &mut path, hash).await? {
+        let Listing { events, whole } = search(client, &mut path, hash).await?;
+        if !whole {
+            let message = "the ledger's list of records does not end";
+            incomplete = Some(Error::unavailable(CALL, Outcome::NotMade, message));
+        }
+        for event in events.into_iter().filter(|event| records(event) == Some(hash)) {
             matches.entry(event.asset.clone()).or_default().push((hash, event));
         }
     }
-    let documents: Vec<(String, Document)> = stream::iter(matches.keys().cloned())
-        .map(|asset| async move { Document::ask(client, path, &asset).await.map(|document| (asset, document)) })
+    let (mut assets, mut others) = (Vec::new(), Vec::new());
+    for (asset, events) in &matches {
+        let tenant = events.iter().find_map(|(_, event)| event.tenant_identity.as_deref());
+        let is_wanted = match tenant {
+            Some(tenant) => wanted(Some(tenant), domains.of(client, tenant).await.as_deref()),
+            None => true,
+        };
+        if is_wanted { &mut assets } else { &mut others }.push(asset.clone());
+    }
+    assets.extend(others.into_iter().take(MAX_OTHERS));
+    let documents: Vec<(String, Result<Document, Error>)> = stream::iter(assets)
+        .map(|asset| async move {
+            let document = Document::ask(client, path, &asset).await;
+            (asset, document)
+        })
         .buffered(AT_A_TIME)
-        .try_collect()
-        .await?;
+        .collect()
+        .await;
     let mut found = Vec::new();
     for (asset, document) in documents {
-        let events = matches.remove(&asset).unwrap_or_default();
-        // What the search showed and the history does not (yet) counts all the same.
-        let latest = document.latest(events.iter().map(|(_, event)| event));
-        for (hash, event) in events {
-            let asset_tenant = document.asset.as_ref().and_then(|asset| asset.tenant_identity.clone());
-            let tenant_identity = event.tenant_identity.clone().or(asset_tenant);
-            let verified_domain = match &tenant_identity {
-                Some(tenant) => domains.of(client, tenant).await,
-                None => None,
-            };
-            found.push(Found {
-                hash,
-                document_hash_alg: event.asset_attributes.get("document_hash_alg").cloned(),
-                tenant_identity,
-                verified_domain,
-                public_url: client.public_url(&event.asset).into(),
-                document_version: event.asset_attributes.get("document_version").cloned(),
-                standing: document.standing(&event, latest.as_deref()),
-                committed: event.confirmation == Confirmation::Committed,
-                recorded_at: event.timestamp_accepted,
-                asset: event.asset,
-                event: event.uuid,
-            });
+        match document {
+            Ok(document) => {
+                let events = matches.remove(&asset).unwrap_or_default();
+                found.extend(document.tell(client, domains, events).await);
+            }
+            Err(error) => incomplete = Some(error),
         }
     }
     found.sort_by(|a, b| {
         b.recorded_at.cmp(&a.recorded_at).then_with(|| (&a.asset, &a.event).cmp(&(&b.asset, &b.event)))
     });
-    Ok(found)
+    Ok(Search { found, incomplete })
 }
 
-/// The events that recorded `hash`. Settles on the spelling of the path that this ledger serves.
-async fn search(client: &Client, path: &mut Path, hash: Digest) -> Result<Vec<Event>, Error> {
+/// The events that the ledger has for `hash`. Settles on the spelling of the path that this ledger serves.
+async fn search(client: &Client, path: &mut Path, hash: Digest) -> Result<Listing, Error> {
     let filters = vec![("asset_attributes.document_hash_value".to_owned(), hash.to_string())];
-    let listing = match listing(client, *path, None, filters.clone()).await {
+    match listing(client, *path, None, filters.clone()).await {
         Err(error) if error.kind == Kind::NotFound && *path == Path::Public => {
             *path = Path::PublicUrl;
             // Where neither spelling is there, the answer to the documented one says more.
             listing(client, *path, None, filters).await.map_err(|other| match other.kind {
                 Kind::NotFound => error,
                 _ => other,
-            })?
+            })
         }
-        other => other?,
-    };
-    let Listing { events, whole } = listing;
-    let events: Vec<Event> = events.into_iter().filter(|event| records(event) == Some(hash)).collect();
-    if events.is_empty() && !whole {
-        let message = "the ledger's list of records never ends; that there is none cannot be told";
-        return Err(Error::unavailable(CALL, Outcome::NotMade, message));
+        other => other,
     }
-    Ok(events)
 }
 
 /// Which content an event records; `None` for a failed event and for one that is about something else.
@@ -208,6 +227,35 @@ impl Document {
             .into_iter()
             .filter(|event| event.asset.eq_ignore_ascii_case(asset) && event.confirmation != Confirmation::Failed);
         Ok(Document { asset: state, history: history.collect() })
+    }
+
+    /// What is to be told of `events`, those of this document that recorded a content that is looked for.
+    async fn tell(&self, client: &Client, domains: &mut Domains, events: Vec<(Digest, Event)>) -> Vec<Found> {
+        // What the search showed and the history does not (yet) counts all the same.
+        let latest = self.latest(events.iter().map(|(_, event)| event));
+        let mut found = Vec::new();
+        for (hash, event) in events {
+            let of_asset = || self.asset.as_ref().and_then(|asset| asset.tenant_identity.clone());
+            let tenant_identity = event.tenant_identity.clone().or_else(of_asset);
+            let verified_domain = match &tenant_identity {
+                Some(tenant) => domains.of(client, tenant).await,
+                None => None,
+            };
+            found.push(Found {
+                hash,
+                document_hash_alg: event.asset_attributes.get("document_hash_alg").cloned(),
+                tenant_identity,
+                verified_domain,
+                public_url: client.public_url(&event.asset).into(),
+                document_version: event.asset_attributes.get("document_version").cloned(),
+                standing: self.standing(&event, latest.as_deref()),
+                committed: event.confirmation == Confirmation::Committed,
+                recorded_at: event.timestamp_accepted,
+                asset: event.asset,
+                event: event.uuid,
+            });
+        }
+        found
     }
 
     /// The uuid of the newest event that recorded a content, also among `others`.

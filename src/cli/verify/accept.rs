@@ -9,7 +9,6 @@ use uuid::Uuid;
 use super::{WHOSE, complain, unreachable};
 use crate::cli::Failure;
 use crate::config::{Config, Environment, Tenancy, read_secret};
-use crate::datatrails::instaproof::Found;
 use crate::datatrails::{Client, Kind, Settings};
 
 /// Whose records count.
@@ -31,14 +30,14 @@ pub(super) enum By {
 }
 
 impl Accepted {
-    /// Whether a record counts.
-    pub(super) fn has(&self, record: &Found) -> bool {
-        let is = |known: &Option<String>, wanted: &str| known.as_ref().is_some_and(|k| k.eq_ignore_ascii_case(wanted));
+    /// Whether records of this tenant identity and verified domain count.
+    pub(super) fn has(&self, tenant: Option<&str>, domain: Option<&str>) -> bool {
+        let is = |known: Option<&str>, wanted: &str| known.is_some_and(|known| known.eq_ignore_ascii_case(wanted));
         match self {
             Accepted::Anybody => true,
             Accepted::These(these) => these.iter().any(|by| match by {
-                By::Tenant(tenant) => is(&record.tenant_identity, tenant),
-                By::Domain(domain) => is(&record.verified_domain, domain),
+                By::Tenant(wanted) => is(tenant, wanted),
+                By::Domain(wanted) => is(domain, wanted),
             }),
         }
     }

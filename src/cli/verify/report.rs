@@ -73,7 +73,7 @@ impl Report {
     pub(super) fn add(&mut self, found: Vec<Found>, accepted: &Accepted, ledger: &Url) {
         let ledger = base(ledger).to_owned();
         self.records.extend(found.into_iter().map(|found| Record {
-            accepted: accepted.has(&found),
+            accepted: accepted.has(found.tenant_identity.as_deref(), found.verified_domain.as_deref()),
             ledger: ledger.clone(),
             found,
         }));

@@ -238,7 +238,7 @@ impl Bits {
 async fn a_429_closes_the_gate_for_every_request_of_this_client() {
     let replies = AtomicUsize::new(0);
     let server = ledger(move |_| match replies.fetch_add(1, Ordering::SeqCst) {
-        0 => Reply::Answer(429, vec![("Archivist-Rate-Limit-Reset", "0.3".into())], b"{}".into()),
+        0 => Reply::Answer(429, vec![("Archivist-Rate-Limit-Reset", "1.2".into())], b"{}".into()),
         1 => json(200, asset_json()),
         2 => Reply::Answer(503, vec![("retry-after", "900".into())], Vec::new()),
         _ => panic!("no request while the gate is closed"),
@@ -246,11 +246,11 @@ async fn a_429_closes_the_gate_for_every_request_of_this_client() {
     let client = client(&server);
     let began = std::time::Instant::now();
     let error = client.create_asset("{}").await.expect_err("rate limited");
-    assert_eq!(error.kind, Kind::RateLimited { after: Duration::from_millis(300) });
+    assert_eq!(error.kind, Kind::RateLimited { after: Duration::from_millis(1200) });
     assert_eq!(error.outcome, Outcome::NotMade);
     assert!(client.clone().gate().held_until().is_some());
     client.create_asset("{}").await.expect("asset");
-    assert!(began.elapsed() >= Duration::from_millis(300));
+    assert!(began.elapsed() >= Duration::from_millis(1200));
     let error = client.create_asset("{}").await.expect_err("unavailable");
     let after = Some(Duration::from_secs(900));
     assert_eq!((error.kind, error.outcome), (Kind::Unavailable { after }, Outcome::Unknown));

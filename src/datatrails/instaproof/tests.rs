@@ -106,7 +106,7 @@ async fn a_withdrawn_document_is_withdrawn_in_all_its_versions() {
         let (versions, withdrawal) = (versions.clone(), withdrawal.clone());
         let server = ledger(move |rest| match rest {
             r if r.starts_with("-/events") => page(&versions, ""),
-            r if r.contains("/events") => page(&[&[withdrawal.clone()], &versions[..]].concat(), ""),
+            r if r.contains("/events") => page(&[std::slice::from_ref(&withdrawal), &versions[..]].concat(), ""),
             _ if state_is_there => asset(A, 2, "Withdrawn"),
             _ => json(404, "{}"),
         });
@@ -129,7 +129,11 @@ async fn a_record_that_failed_or_is_of_another_content_does_not_count() {
 async fn a_state_newer_than_the_history_says_that_a_version_is_superseded() {
     let one = version(A, 1, 1, &[]);
     let server =
-        ledger(move |rest| if rest.contains("/events") { page(&[one.clone()], "") } else { asset(A, 2, "Published") });
+        ledger(
+            move |rest| {
+                if rest.contains("/events") { page(std::slice::from_ref(&one), "") } else { asset(A, 2, "Published") }
+            },
+        );
     let found = find(&client(&server), &[hash(1)]).await.expect("found");
     assert_eq!(found[0].standing, Standing::Superseded);
 }
@@ -178,10 +182,35 @@ async fn a_search_that_never_ends_without_a_match_is_no_proof_of_absence() {
 }
 
 #[tokio::test]
+async fn records_by_others_neither_break_nor_stretch_the_search() {
+    let stranger = |n: usize| {
+        let uuid = format!("f1b2c3d4-0000-4000-8000-{n:012}");
+        version(&uuid, 1, 1, &[]).replace(TENANT, "tenant/00000000-0000-0000-0000-000000000000")
+    };
+    let mine = version(A, 1, 1, &[]);
+    let mut all: Vec<String> = (0..300).map(stranger).collect();
+    all.push(mine.clone());
+    let server = ledger(move |rest| match rest {
+        r if r.starts_with("-/events") => page(&all, ""),
+        r if r.starts_with(A) && r.contains("/events") => page(std::slice::from_ref(&mine), ""),
+        r if r.starts_with(A) => asset(A, 1, "Published"),
+        _ => json(500, "{}"),
+    });
+    let mine_only = |tenant: Option<&str>, _: Option<&str>| tenant == Some(TENANT);
+    let search = find_with(&client(&server), &[hash(1)], &mut Domains::default(), &mine_only).await.expect("search");
+    assert_eq!(search.found.len(), 1);
+    assert_eq!((search.found[0].asset.as_str(), search.found[0].standing), (A, Standing::Latest));
+    assert!(search.incomplete.is_some(), "it is said that others could not be told");
+    let strangers = server.got_at("/f1b2c3d4").len();
+    assert!((1..=MAX_OTHERS * 2).contains(&strangers), "{strangers}");
+    assert!(server.got_at(&format!("/{A}")).len() == 2);
+}
+
+#[tokio::test]
 async fn a_ledger_that_knows_only_the_other_spelling_is_asked_by_it() {
     let one = version(A, 1, 1, &[]);
     let server = Server::start(move |got| match got.target.strip_prefix("/archivist/publicassets/") {
-        Some(rest) if rest.contains("/events") => page(&[one.clone()], ""),
+        Some(rest) if rest.contains("/events") => page(std::slice::from_ref(&one), ""),
         Some(_) => asset(A, 1, "Published"),
         None if got.target.ends_with(":publicinfo") => json(401, "{}"),
         None => Reply::Answer(404, Vec::new(), b"<html>".to_vec()),

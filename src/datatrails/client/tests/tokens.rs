@@ -87,7 +87,7 @@ async fn callers_that_are_refused_together_renew_the_token_once() {
 
 #[tokio::test]
 async fn a_token_is_renewed_a_minute_early_or_at_half_of_a_short_life() {
-    for (lives, still, due) in [(3600, 3530, 15), (12, 5, 2), (100, 45, 6)] {
+    for (lives, still, due) in [(3600, 3530, 11), (12, 3, 4), (100, 42, 9)] {
         let server = counting(lives, |_| json(200, asset_json()));
         let client = client(&server);
         client.sign_in().await.expect("token");
