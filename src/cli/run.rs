@@ -109,7 +109,9 @@ pub(super) fn explain(failure: daemon::Failure) -> Failure {
         daemon::Failure::Open(OpenError::Unusable(..)) => {
             Failure::transient(message).hint("is the disk full, or does the file belong to another user?")
         }
-        daemon::Failure::Open(OpenError::Newer(..)) => Failure::person(message).hint("install the newer droptrail again"),
+        daemon::Failure::Open(OpenError::Newer(..)) => {
+            Failure::person(message).hint("install the newer droptrail again")
+        }
         daemon::Failure::Open(OpenError::Foreign(_) | OpenError::Damaged(..)) => Failure::person(message)
             .hint("put back a backup; do not delete it: an empty database would publish everything again"),
         daemon::Failure::Foreign { .. } => Failure::person(message)

@@ -154,12 +154,16 @@ impl Confirmer {
         let Some(asset) = publication.identity.as_deref() else { return Ok(Confirmation::Pending) };
         for view in [View::Own, View::Public] {
             let found = match &publication.event {
-                None => desk.client.get_asset(view, asset).await.map(|found| {
-                    found.map(|asset| (asset.confirmation, asset.tenant_identity))
-                }),
-                Some(event) => desk.client.get_event(view, asset, event).await.map(|found| {
-                    found.map(|event| (event.confirmation, event.tenant_identity))
-                }),
+                None => desk
+                    .client
+                    .get_asset(view, asset)
+                    .await
+                    .map(|found| found.map(|asset| (asset.confirmation, asset.tenant_identity))),
+                Some(event) => desk
+                    .client
+                    .get_event(view, asset, event)
+                    .await
+                    .map(|found| found.map(|event| (event.confirmation, event.tenant_identity))),
             };
             match found {
                 Ok(Some((confirmation, identity))) => {
@@ -193,7 +197,9 @@ impl Confirmer {
         loop {
             let page = match desk.client.list_events(view, None, &query).await {
                 Ok(page) => page,
-                Err(error) if matches!(error.kind, Kind::Invalid | Kind::Forbidden | Kind::NotFound | Kind::Refused) => {
+                Err(error)
+                    if matches!(error.kind, Kind::Invalid | Kind::Forbidden | Kind::NotFound | Kind::Refused) =>
+                {
                     self.no_batch = true;
                     return Ok(Ok(true));
                 }

@@ -36,7 +36,8 @@ pub(super) async fn check(desk: &Desk) -> Result<Check, Error> {
     if let (Some(stored), Some(hint)) = (&stored, desk.client.tenant_hint())
         && *stored != hint
     {
-        let text = format!("{} is {hint}, but its records here are of {stored}: give the new tenancy a new name", desk.name);
+        let text =
+            format!("{} is {hint}, but its records here are of {stored}: give the new tenancy a new name", desk.name);
         return Ok(Check::Held { code: Code::TenancyDiffers, state: "tenancy-differs", text });
     }
     let (view, events) = match own {
@@ -76,7 +77,9 @@ async fn newest(desk: &Desk, view: View) -> Result<Option<Vec<Event>>, Error> {
     };
     match desk.client.list_events(view, None, &query).await {
         Ok(page) => Ok(Some(page.events)),
-        Err(error) if matches!(error.kind, Kind::Forbidden | Kind::NotFound | Kind::Invalid | Kind::Refused) => Ok(None),
+        Err(error) if matches!(error.kind, Kind::Forbidden | Kind::NotFound | Kind::Invalid | Kind::Refused) => {
+            Ok(None)
+        }
         Err(error) => Err(error),
     }
 }

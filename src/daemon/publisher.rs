@@ -124,14 +124,16 @@ impl Publisher {
             let client = desk.client.clone();
             self.running.spawn(async move {
                 let answer = if publication.is_registration() {
-                    client.create_asset(&body).await.map(|asset| {
-                        (Recorded { asset: asset.uuid, event: None }, asset.tenant_identity)
-                    })
+                    client
+                        .create_asset(&body)
+                        .await
+                        .map(|asset| (Recorded { asset: asset.uuid, event: None }, asset.tenant_identity))
                 } else {
                     let asset = publication.identity.clone().unwrap_or_default();
-                    client.create_event(&asset, &body).await.map(|event| {
-                        (Recorded { asset, event: Some(event.uuid) }, event.tenant_identity)
-                    })
+                    client
+                        .create_event(&asset, &body)
+                        .await
+                        .map(|event| (Recorded { asset, event: Some(event.uuid) }, event.tenant_identity))
                 };
                 (publication, answer)
             });
@@ -251,7 +253,8 @@ impl Publisher {
     async fn note_parked(&self, counts: &Counts) {
         let desk = &self.desk;
         if counts.parked > 0 {
-            let text = format!("{} publications to {} wait for a person: see droptrail status", counts.parked, desk.name);
+            let text =
+                format!("{} publications to {} wait for a person: see droptrail status", counts.parked, desk.name);
             desk.context.conditions.begin(Code::PublicationsParked, &desk.name, text).await;
         } else {
             desk.context.conditions.end(Code::PublicationsParked, &desk.name).await;

@@ -17,13 +17,6 @@ pub(super) struct Resolved {
     pub root: PathRoot,
 }
 
-impl Resolved {
-    /// What `list_folder` is asked with.
-    pub fn argument(&self) -> &str {
-        self.folder_id.as_deref().unwrap_or("")
-    }
-}
-
 /// How a path root is stored.
 pub(super) fn root_text(root: &PathRoot) -> String {
     match root {
@@ -106,8 +99,8 @@ async fn note_rename(
     path_lower: &str,
 ) -> Result<(), Error> {
     let folder = watch.folder.as_str();
-    let moved = path_lower != folder.to_lowercase()
-        && look(client, root, folder).await?.is_none_or(|at_path| at_path.id != id);
+    let moved =
+        path_lower != folder.to_lowercase() && look(client, root, folder).await?.is_none_or(|at_path| at_path.id != id);
     if moved {
         let text = format!("{folder} is now {path_lower}; it goes on being published from there");
         context.conditions.begin(Code::FolderRenamed, folder, text).await;

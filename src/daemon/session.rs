@@ -73,8 +73,11 @@ pub(super) async fn run(context: Context) -> End {
             Ended::NoPathRoot => no_path_root = true,
             Ended::Revoked(error) => {
                 let text = format!("{error}; connect again, or put a valid refresh token into {}", file.display());
-                let code =
-                    if error.kind == Kind::InvalidClient { Code::DropboxAppRefused } else { Code::DropboxAccessRevoked };
+                let code = if error.kind == Kind::InvalidClient {
+                    Code::DropboxAppRefused
+                } else {
+                    Code::DropboxAccessRevoked
+                };
                 context.conditions.begin(code, "", text).await;
                 wait_for_change(&context, &file, stamp).await;
             }

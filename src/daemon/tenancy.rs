@@ -156,8 +156,8 @@ pub(super) async fn run(context: Context, configured: Configured, row: Tenancy) 
 }
 
 fn client(context: &Context, configured: &Configured) -> Result<Client, String> {
-    let secret = config::read_secret(&configured.client_secret_file, &context.environment)
-        .map_err(|error| error.to_string())?;
+    let secret =
+        config::read_secret(&configured.client_secret_file, &context.environment).map_err(|error| error.to_string())?;
     Client::new(Settings {
         url: configured.url.clone(),
         credentials: Some((configured.client_id.clone(), secret)),

@@ -102,7 +102,8 @@ impl Watcher {
         self.last_look = Instant::now();
         let _ = self.context.store.watch_state(self.id, "watching").await;
         let folder = self.folder.clone();
-        let codes = [Code::DropboxUnreachable, Code::ListingStalled, Code::DropboxAppRefused, Code::DropboxScopeMissing];
+        let codes =
+            [Code::DropboxUnreachable, Code::ListingStalled, Code::DropboxAppRefused, Code::DropboxScopeMissing];
         self.context.conditions.end_all(&codes, &folder).await;
     }
 
