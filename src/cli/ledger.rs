@@ -1,5 +1,4 @@
 //! `droptrail ledger`: runs the embedded ledger, or manages its tenancies.
-#![allow(clippy::print_stdout)]
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -14,6 +13,15 @@ use tokio_util::sync::CancellationToken;
 use super::{Failure, Global};
 use crate::ledger::serve::{Tls, serve};
 use crate::ledger::{Error, Ledger, Operator, Options, faults};
+
+/// Prints a line; a reader who has gone is no reason to fail.
+macro_rules! say {
+    ($($text:tt)*) => {{
+        use std::io::Write as _;
+        let mut out = std::io::stdout().lock();
+        let _ = writeln!(out, $($text)*).and_then(|()| out.flush());
+    }};
+}
 
 /// Options of `ledger`.
 #[derive(Debug, clap::Args)]
@@ -97,13 +105,13 @@ pub fn run(args: Args, _global: &Global) -> Result<ExitCode, Failure> {
             let made = Operator::open(&data).and_then(|ledger| ledger.add_tenancy(&name, domain.as_deref()));
             let made = made.map_err(failure)?;
             if json {
-                println!("{}", serde_json::to_string(&made).expect("strings are JSON"));
+                say!("{}", serde_json::to_string(&made).expect("strings are JSON"));
             } else {
-                println!("tenancy        {}", made.name);
-                println!("identity       {}", made.tenant_identity);
-                println!("client id      {}", made.client_id);
-                println!("client secret  {}", made.client_secret);
-                println!("The secret is shown only this once; only its hash is kept.");
+                say!("tenancy        {}", made.name);
+                say!("identity       {}", made.tenant_identity);
+                say!("client id      {}", made.client_id);
+                say!("client secret  {}", made.client_secret);
+                say!("The secret is shown only this once; only its hash is kept.");
             }
         }
         (Some(Command::SetDomain { name, domain, data }), _) => {
@@ -112,10 +120,10 @@ pub fn run(args: Args, _global: &Global) -> Result<ExitCode, Failure> {
         (Some(Command::Tenancies { data, json }), _) => {
             for tenancy in Operator::open(&data).and_then(|ledger| ledger.tenancies()).map_err(failure)? {
                 if json {
-                    println!("{}", serde_json::to_string(&tenancy).expect("strings are JSON"));
+                    say!("{}", serde_json::to_string(&tenancy).expect("strings are JSON"));
                 } else {
                     let domain = if tenancy.verified_domain.is_empty() { "-" } else { &tenancy.verified_domain };
-                    println!("{}  {}  {}  {domain}", tenancy.name, tenancy.tenant_identity, tenancy.client_id);
+                    say!("{}  {}  {}  {domain}", tenancy.name, tenancy.tenant_identity, tenancy.client_id);
                 }
             }
         }
@@ -133,10 +141,7 @@ fn failure(error: Error) -> Failure {
     let message = error.to_string();
     match error {
         Error::Locked(_) => Failure::transient(message).hint("stop it first, or give another --data"),
-        Error::Tenancy(_) | Error::Tls(_) | Error::Script(_) | Error::Migration(_) | Error::Corrupt(_) => {
-            Failure::person(message)
-        }
-        Error::Io { ref source, .. } if source.kind() == std::io::ErrorKind::PermissionDenied => Failure::person(message),
+        error if error.needs_a_person() => Failure::person(message),
         _ => Failure::transient(message),
     }
 }
@@ -196,7 +201,7 @@ async fn serve_until_told(run: Run, tls: Option<Tls>, script: faults::Script) ->
         signals.next().await;
         told.cancel();
     });
-    println!("{}", json!({"url": url}));
+    say!("{}", json!({"url": url}));
     serve(listener, ledger.router(), tls, end).await;
     let _ = tokio::task::spawn_blocking(move || ledger.close()).await;
     Ok(ExitCode::SUCCESS)

@@ -67,15 +67,22 @@ pub(super) fn step(connection: &Connection, now_ms: i64) -> Result<bool, Error> 
     for id in stored {
         advance(connection, id, status::STORED)?;
     }
-    let sql = "SELECT 1 FROM events INDEXED BY events_open WHERE status IN (1, 4, 5) LIMIT 1";
-    Ok(connection.prepare_cached(sql)?.exists([])?)
+    for status in [status::PENDING, status::STORED, status::COMMITTED] {
+        let sql = format!(
+            "SELECT 1 FROM events INDEXED BY events_open WHERE status = {status} AND status IN (1, 3, 4, 5) LIMIT 1"
+        );
+        if connection.prepare_cached(&sql)?.exists([])? {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 /// The oldest events with this status.
 fn open(connection: &Connection, status: i64) -> Result<Vec<i64>, Error> {
     // The number stands in the text, because a partial index is used for constants only.
     let sql = format!(
-        "SELECT id FROM events INDEXED BY events_open WHERE status = {status} AND status IN (1, 4, 5) ORDER BY id LIMIT {BATCH}"
+        "SELECT id FROM events INDEXED BY events_open WHERE status = {status} AND status IN (1, 3, 4, 5) ORDER BY id LIMIT {BATCH}"
     );
     let mut statement = connection.prepare_cached(&sql)?;
     Ok(statement.query_map([], |row| row.get(0))?.collect::<Result<_, _>>()?)

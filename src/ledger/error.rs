@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+use rusqlite::ErrorCode;
+
 /// A failure of the ledger.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -48,6 +50,19 @@ pub enum Error {
 }
 
 impl Error {
+    /// Whether trying again cannot help until a person has mended something.
+    pub fn needs_a_person(&self) -> bool {
+        match self {
+            Error::Tenancy(_) | Error::Tls(_) | Error::Script(_) | Error::Migration(_) | Error::Corrupt(_) => true,
+            Error::Io { source, .. } => source.kind() == std::io::ErrorKind::PermissionDenied,
+            Error::Database(error) => matches!(
+                error.sqlite_error_code(),
+                Some(ErrorCode::NotADatabase | ErrorCode::DatabaseCorrupt | ErrorCode::ReadOnly)
+            ),
+            _ => false,
+        }
+    }
+
     pub(super) fn io(action: &'static str, path: impl Into<PathBuf>) -> impl FnOnce(std::io::Error) -> Error {
         let path = path.into();
         move |source| Error::Io { action, path, source }

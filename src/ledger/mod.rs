@@ -209,8 +209,9 @@ fn prepare(data: &Path) -> Result<(), Error> {
 
 /// Makes sure that only one ledger serves the directory. The lock goes with the process, however it ends.
 fn lock(data: &Path) -> Result<std::fs::File, Error> {
+    use std::os::unix::fs::OpenOptionsExt as _;
     let path = data.join("lock");
-    let file = std::fs::OpenOptions::new().create(true).truncate(false).write(true).open(&path);
+    let file = std::fs::OpenOptions::new().create(true).truncate(false).write(true).mode(0o600).open(&path);
     let file = file.map_err(Error::io("open", &path))?;
     match file.try_lock() {
         Ok(()) => Ok(file),

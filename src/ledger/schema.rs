@@ -4,6 +4,7 @@
 //! row of `leaves`, which never changes at all. Assets keep a merged state, once as accepted and once as committed. `terms`
 //! is a derived index for equality look-ups.
 
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -48,6 +49,7 @@ CREATE TABLE assets (
   committed_at_ms INTEGER NOT NULL
 ) STRICT;
 CREATE INDEX assets_tenancy ON assets (tenancy, id);
+CREATE INDEX assets_open ON assets (status, id) WHERE status IN (1, 3, 4, 5);
 
 CREATE TABLE events (
   id INTEGER PRIMARY KEY,
@@ -70,7 +72,7 @@ CREATE TABLE events (
 CREATE INDEX events_asset ON events (asset, id);
 CREATE INDEX events_tenancy ON events (tenancy, id);
 CREATE INDEX events_public ON events (id) WHERE public = 1 AND status IN (2, 5, 6);
-CREATE INDEX events_open ON events (status, id) WHERE status IN (1, 4, 5);
+CREATE INDEX events_open ON events (status, id) WHERE status IN (1, 3, 4, 5);
 
 -- One row per committed event, in commit order from 0 without a gap. fields: the eleven leaf fields as answered.
 CREATE TABLE leaves (
@@ -132,7 +134,11 @@ BEGIN SELECT RAISE(ABORT, 'who a tenancy is never changes'); END;
 
 /// Opens the database for writing, and brings its schema up to date.
 pub(super) fn open(data: &Path) -> Result<Connection, Error> {
-    let mut connection = Connection::open(database(data))?;
+    let path = database(data);
+    // Made here, so that nobody but the owner can read it, whatever the umask; SQLite's other files follow its mode.
+    let made = std::fs::OpenOptions::new().create(true).truncate(false).write(true).mode(0o600).open(&path);
+    made.map_err(Error::io("open the database", &path))?;
+    let mut connection = Connection::open(&path)?;
     connection.busy_timeout(Duration::from_secs(10))?;
     connection.pragma_update(None, "journal_mode", "WAL")?;
     connection.pragma_update(None, "synchronous", "FULL")?;

@@ -3,7 +3,7 @@
 use rusqlite::{Connection, params_from_iter};
 use serde::{Deserialize, Serialize};
 
-use super::sql::{Bounds, listing, order};
+use super::sql::{Bounds, listing};
 use super::{Query, Records};
 use crate::ledger::api::Refusal;
 use crate::ledger::records::{ASSET_COLUMNS, AssetRow, EVENT_COLUMNS, EVENT_JOINS, EventRow, View};
@@ -96,7 +96,7 @@ fn page(connection: &Connection, bounds: Bounds, query: &Query, limit: u32) -> R
         Records::Events => (EVENT_COLUMNS, EVENT_JOINS),
     };
     let sql = listing(connection, bounds, query, joins)?;
-    let text = format!("SELECT {columns}{}{} LIMIT {limit}", sql.text, order(bounds, query, &sql));
+    let text = format!("SELECT {columns}{}{} LIMIT {limit}", sql.text, sql.order);
     let mut statement = connection.prepare(&text)?;
     let mut rows = statement.query(params_from_iter(sql.parameters))?;
     let mut found = Vec::new();

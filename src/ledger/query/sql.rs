@@ -18,6 +18,8 @@ const SAMPLE: i64 = 300;
 pub(super) struct Sql {
     pub(super) text: String,
     pub(super) parameters: Vec<Value>,
+    /// ` ORDER BY …`
+    pub(super) order: String,
 }
 
 impl Sql {
@@ -40,7 +42,20 @@ pub(super) struct Bounds {
     pub(super) after: Option<i64>,
 }
 
-fn is_driver(bounds: Bounds, term: &Term) -> bool {
+/// What a listing is driven by.
+enum Driver<'a> {
+    /// One attribute, walked in the listing's order.
+    Term(&'a Term),
+    /// One of a few records that have any of these attributes.
+    AnyOf(&'a [Term]),
+    /// The events of the few assets that have this attribute.
+    OfAssets(&'a Term),
+    /// An index of the table.
+    Index(&'static str),
+}
+
+/// Whether the subject of the term is what is listed.
+fn is_direct(bounds: Bounds, term: &Term) -> bool {
     match (&term.field, &term.test) {
         (Field::Attribute(Scope::Asset, _), Test::Is(_)) => bounds.records == Records::Assets,
         (Field::Attribute(..), Test::Is(_)) => bounds.records == Records::Events,
@@ -65,34 +80,34 @@ pub(super) fn listing(connection: &Connection, bounds: Bounds, query: &Query, jo
         Records::Assets => ("assets", "a"),
         Records::Events => ("events", "e"),
     };
-    let by_mmr = query.groups.iter().any(|group| group.len() == 1 && group[0].field == Field::MmrIndex);
-    let drivers = if bounds.asset.is_none() && !by_mmr { rarest(connection, bounds, query)? } else { None };
-    let driven = drivers.is_some();
-    match drivers {
-        Some(group) => {
-            let parts = vec!["SELECT subject FROM terms WHERE space = ? AND term = ?"; group.len()];
-            // A single term is walked in order, so that the first page of many costs little.
-            if let [only] = group.as_slice() {
-                sql.push(&format!(" FROM terms d CROSS JOIN {table} {alias} ON {alias}.id = d.subject {joins}"), []);
-                sql.push(" WHERE d.space = ? AND d.term = ?", key(bounds.view, only).into_iter().flatten());
-            } else {
-                let keys = group.iter().filter_map(|term| key(bounds.view, term)).flatten();
-                let union = parts.join(" UNION ");
-                sql.push(&format!(" FROM ({union}) d CROSS JOIN {table} {alias} ON {alias}.id = d.subject {joins}"), keys);
-                sql.push(" WHERE 1", []);
-            }
+    let on = format!("CROSS JOIN {table} {alias}");
+    let driver = driver(connection, bounds, query)?;
+    let ordered_by = match driver {
+        // A single term is walked in order, so that the first page of many costs little.
+        Driver::Term(term) => {
+            sql.push(&format!(" FROM terms d {on} ON {alias}.id = d.subject {joins}"), []);
+            sql.push(" WHERE d.space = ? AND d.term = ?", key(bounds.view, term).into_iter().flatten());
+            "d.subject".to_owned()
         }
-        None => {
-            let index = match (bounds.records, bounds.view) {
-                _ if by_mmr => "NOT INDEXED",
-                (Records::Events, _) if bounds.asset.is_some() => "INDEXED BY events_asset",
-                (Records::Events, View::Own(_)) => "INDEXED BY events_tenancy",
-                (Records::Events, View::Public) => "INDEXED BY events_public",
-                (Records::Assets, _) => "INDEXED BY assets_tenancy",
-            };
+        Driver::AnyOf(group) => {
+            let union = vec!["SELECT subject FROM terms WHERE space = ? AND term = ?"; group.len()].join(" UNION ");
+            let keys = group.iter().filter_map(|term| key(bounds.view, term)).flatten();
+            sql.push(&format!(" FROM ({union}) d {on} ON {alias}.id = d.subject {joins} WHERE 1"), keys);
+            format!("{alias}.id")
+        }
+        Driver::OfAssets(term) => {
+            sql.push(&format!(" FROM terms d {on} INDEXED BY events_asset ON e.asset = d.subject {joins}"), []);
+            sql.push(" WHERE d.space = ? AND d.term = ?", key(bounds.view, term).into_iter().flatten());
+            format!("{alias}.id")
+        }
+        Driver::Index(index) => {
             sql.push(&format!(" FROM {table} {alias} {index} {joins} WHERE 1"), []);
+            if index.ends_with("_open") {
+                sql.push(&format!(" AND {alias}.status IN (1, 3, 4, 5)"), []);
+            }
+            format!("{alias}.id")
         }
-    }
+    };
     if let Some(asset) = bounds.asset {
         sql.push(" AND e.asset = ?", [Value::Integer(asset)]);
     }
@@ -105,9 +120,8 @@ pub(super) fn listing(connection: &Connection, bounds: Bounds, query: &Query, jo
         sql.push(&format!(" AND {column} <= ?"), [Value::Integer(until)]);
     }
     if let Some(after) = bounds.after {
-        let column = if driven { "d.subject".to_owned() } else { format!("{alias}.id") };
         let compare = if query.order == Order::NewestFirst { "<" } else { ">" };
-        sql.push(&format!(" AND {column} {compare} ?"), [Value::Integer(after)]);
+        sql.push(&format!(" AND {ordered_by} {compare} ?"), [Value::Integer(after)]);
     }
     for group in &query.groups {
         sql.push(" AND (", []);
@@ -119,37 +133,57 @@ pub(super) fn listing(connection: &Connection, bounds: Bounds, query: &Query, jo
         }
         sql.push(")", []);
     }
+    sql.order = format!(" ORDER BY {ordered_by} {}", if query.order == Order::NewestFirst { "DESC" } else { "ASC" });
     Ok(sql)
 }
 
-/// ` ORDER BY …` that fits [`listing`].
-pub(super) fn order(bounds: Bounds, query: &Query, listing: &Sql) -> String {
-    let column = match bounds.records {
-        _ if listing.text.starts_with(" FROM terms d ") => "d.subject",
-        Records::Assets => "a.id",
-        Records::Events => "e.id",
-    };
-    format!(" ORDER BY {column} {}", if query.order == Order::NewestFirst { "DESC" } else { "ASC" })
-}
-
-/// The group of terms that the fewest records satisfy, as far as can be seen cheaply.
-fn rarest(connection: &Connection, bounds: Bounds, query: &Query) -> Result<Option<Vec<Term>>, Error> {
+/// Picks what the fewest rows have to be looked at with, as far as can be seen cheaply.
+fn driver<'a>(connection: &Connection, bounds: Bounds, query: &'a Query) -> Result<Driver<'a>, Error> {
+    let alone = || query.groups.iter().filter_map(|group| if let [only] = group.as_slice() { Some(only) } else { None });
+    if bounds.records == Records::Events && alone().any(|term| term.field == Field::MmrIndex) {
+        return Ok(Driver::Index("NOT INDEXED"));
+    }
+    if bounds.asset.is_some() {
+        return Ok(Driver::Index("INDEXED BY events_asset"));
+    }
     let mut count = connection
         .prepare_cached("SELECT count(*) FROM (SELECT 1 FROM terms WHERE space = ?1 AND term = ?2 LIMIT ?3)")?;
-    let mut best: Option<(i64, &Vec<Term>)> = None;
-    for group in query.groups.iter().filter(|group| group.iter().all(|term| is_driver(bounds, term))) {
+    let mut best: Option<(i64, Driver<'a>)> = None;
+    for group in &query.groups {
         let mut total = 0;
         for term in group {
-            if let Some([space, term]) = key(bounds.view, term) {
-                total += count.query_row(rusqlite::params![space, term, SAMPLE], |row| row.get::<_, i64>(0))?;
-            }
+            total += match key(bounds.view, term) {
+                Some([space, term]) => {
+                    count.query_row(rusqlite::params![space, term, SAMPLE], |row| row.get::<_, i64>(0))?
+                }
+                None => SAMPLE,
+            };
         }
-        // A union has to be gathered whole, so only a small one may drive.
-        if (group.len() == 1 || total < SAMPLE) && best.is_none_or(|(least, _)| total < least) {
-            best = Some((total, group));
+        let driver = match group.as_slice() {
+            [only] if is_direct(bounds, only) => Driver::Term(only),
+            // What has to be gathered whole before it is in order may drive only if it is small.
+            _ if total >= SAMPLE => continue,
+            [only] => Driver::OfAssets(only),
+            group if group.iter().all(|term| is_direct(bounds, term)) => Driver::AnyOf(group),
+            _ => continue,
+        };
+        if best.as_ref().is_none_or(|(least, _)| total < *least) {
+            best = Some((total, driver));
         }
     }
-    Ok(best.map(|(_, group)| group.clone()))
+    // Few records are not at their end, and few have failed.
+    let open = alone().any(|term| {
+        matches!(&term.test, Test::Is(value) if term.field == Field::Status
+            && matches!(value.as_str(), "PENDING" | "STORED" | "COMMITTED" | "FAILED"))
+    });
+    Ok(match (best, bounds.records, bounds.view) {
+        (Some((total, driver)), ..) if total < SAMPLE || !open => driver,
+        (_, Records::Assets, _) if open => Driver::Index("INDEXED BY assets_open"),
+        (_, Records::Events, _) if open => Driver::Index("INDEXED BY events_open"),
+        (_, Records::Assets, _) => Driver::Index("INDEXED BY assets_tenancy"),
+        (_, Records::Events, View::Own(_)) => Driver::Index("INDEXED BY events_tenancy"),
+        (_, Records::Events, View::Public) => Driver::Index("INDEXED BY events_public"),
+    })
 }
 
 fn condition(sql: &mut Sql, bounds: Bounds, term: &Term) {
@@ -198,7 +232,8 @@ fn condition(sql: &mut Sql, bounds: Bounds, term: &Term) {
         Field::Status => {
             let number = status::number(value).unwrap_or_default();
             let alias = if bounds.records == Records::Assets { "a" } else { "e" };
-            sql.push(&format!("({number} = 0 OR {alias}.status = {number})"), []);
+            let any = if number == 0 { "1 OR " } else { "" };
+            sql.push(&format!("({any}{alias}.status = {number})"), []);
         }
         Field::MinimumTrust => sql.push(
             match value.as_str() {
