@@ -51,7 +51,8 @@ pub fn summary(error: &Value) -> String {
     while let Some(tag) = at[".tag"].as_str() {
         summary.push_str(tag);
         summary.push('/');
-        at = &at[tag];
+        // What follows this tag is a description, not an error.
+        at = if tag == "invalid_root" { &Value::Null } else { &at[tag] };
     }
     summary.push_str(&"...".chars().take(rand::random_range(0..4)).collect::<String>());
     summary
