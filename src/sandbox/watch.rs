@@ -1,0 +1,174 @@
+//! The scanner's thread: woken by the file system's own events (so that the longpoll rings at once), waits until they pause,
+//! looks, and looks everywhere every few seconds in case an event was missed.
+
+use std::collections::HashSet;
+use std::path::{Path, PathBuf};
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use notify::{EventKind, RecursiveMode, Watcher as _};
+use tokio::sync::watch;
+
+use super::scan::{Error, Scanner};
+
+/// What the thread is told.
+#[derive(Debug)]
+pub enum Message {
+    /// Something happened at these absolute paths.
+    Paths(Vec<PathBuf>),
+    /// Events were lost.
+    Everything,
+    /// Give this folder's tree new ids.
+    ShareConversion(String),
+    /// End.
+    Stop,
+}
+
+/// A pause in the events that is taken for the end of a save.
+const QUIET: Duration = Duration::from_millis(20);
+/// Under a stream of events, look at least this often.
+const PATIENCE: Duration = Duration::from_millis(250);
+/// The unprompted look: at least this long after the last, and at least [`RESTRAINT`] times as long as that took.
+const SAFETY: Duration = Duration::from_secs(3);
+const RESTRAINT: u32 = 20;
+
+/// A handle on the thread.
+#[derive(Debug)]
+pub struct Handle {
+    sender: Sender<Message>,
+    thread: Option<thread::JoinHandle<()>>,
+}
+
+impl Handle {
+    /// Tells the thread something; without effect once it has ended.
+    pub fn tell(&self, message: Message) {
+        let _ = self.sender.send(message);
+    }
+
+    /// Ends the thread, waiting for the look it is in.
+    pub fn stop(&mut self) {
+        self.tell(Message::Stop);
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
+}
+
+impl Drop for Handle {
+    fn drop(&mut self) {
+        self.stop();
+    }
+}
+
+/// Whether the first look is done.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Readiness {
+    /// Not yet.
+    Looking,
+    /// It is, and the folder is watched.
+    Ready,
+    /// The thread ended with this error.
+    Failed(String),
+}
+
+/// Starts the thread. `ready` tells when the first look is done.
+///
+/// # Errors
+/// If the thread cannot be started.
+pub fn start(mut scanner: Scanner, root: PathBuf, ready: watch::Sender<Readiness>) -> Result<Handle, Error> {
+    let (sender, receiver) = mpsc::channel();
+    let events = sender.clone();
+    let run = move || {
+        // Watching begins before the first look, so that nothing falls in between.
+        let watcher = watcher(&root, events);
+        if let Err(error) = run(&mut scanner, &receiver, &ready) {
+            tracing::error!(%error, "the simulated Dropbox no longer follows its folder");
+            ready.send_replace(Readiness::Failed(error.to_string()));
+        }
+        drop(watcher);
+    };
+    let thread = thread::Builder::new()
+        .name("sandbox-scanner".to_owned())
+        .spawn(run)
+        .map_err(|error| Error::Other(format!("the scanner cannot start: {error}")))?;
+    Ok(Handle { sender, thread: Some(thread) })
+}
+
+/// The events of the whole folder, or `None` (with a log line) where they cannot be had; then only the slow look remains.
+fn watcher(root: &Path, sender: Sender<Message>) -> Option<notify::RecommendedWatcher> {
+    let handler = move |event: notify::Result<notify::Event>| {
+        let message = match event {
+            Ok(event) if event.need_rescan() => Message::Everything,
+            // Our own reading must not wake us.
+            Ok(event) if matches!(event.kind, EventKind::Access(_)) => return,
+            Ok(event) => Message::Paths(event.paths),
+            Err(_) => Message::Everything,
+        };
+        let _ = sender.send(message);
+    };
+    let watcher = notify::recommended_watcher(handler).and_then(|mut watcher| {
+        watcher.watch(root, RecursiveMode::Recursive)?;
+        Ok(watcher)
+    });
+    watcher.inspect_err(|error| tracing::warn!(%error, "no file system events: changes are found by looking only")).ok()
+}
+
+fn run(
+    scanner: &mut Scanner,
+    receiver: &Receiver<Message>,
+    ready: &watch::Sender<Readiness>,
+) -> Result<(), Error> {
+    let began = Instant::now();
+    let mut unsettled = scanner.scan(None)?;
+    let mut rest = SAFETY.max(began.elapsed() * RESTRAINT);
+    let mut looked = Instant::now();
+    tracing::info!(entries = scanner.len(), "the folder is indexed");
+    ready.send_replace(Readiness::Ready);
+    loop {
+        let wait = if unsettled.is_empty() { rest.saturating_sub(looked.elapsed()) } else { QUIET };
+        let mut everything = false;
+        let mut dirty = std::mem::take(&mut unsettled);
+        let mut message = match receiver.recv_timeout(wait) {
+            Ok(message) => Some(message),
+            Err(RecvTimeoutError::Timeout) => None,
+            Err(RecvTimeoutError::Disconnected) => return Ok(()),
+        };
+        everything |= message.is_none() && dirty.is_empty();
+        let since = Instant::now();
+        while let Some(next) = message {
+            match next {
+                Message::Paths(paths) => add(&mut dirty, paths),
+                Message::Everything => everything = true,
+                Message::ShareConversion(folder) => scanner.share_conversion(&folder)?,
+                Message::Stop => return Ok(()),
+            }
+            let patience = PATIENCE.saturating_sub(since.elapsed());
+            message = receiver.recv_timeout(QUIET.min(patience)).ok();
+            if patience.is_zero() {
+                if let Some(Message::Paths(paths)) = message {
+                    add(&mut dirty, paths);
+                    message = None;
+                }
+            }
+        }
+        if everything {
+            let began = Instant::now();
+            unsettled = scanner.scan(None)?;
+            looked = Instant::now();
+            rest = SAFETY.max(began.elapsed() * RESTRAINT);
+        } else if !dirty.is_empty() {
+            unsettled = scanner.scan(Some(&dirty))?;
+        }
+    }
+}
+
+/// An event at a path may concern what is in it and what it is in.
+fn add(dirty: &mut HashSet<PathBuf>, paths: Vec<PathBuf>) {
+    for path in paths {
+        if let Some(parent) = path.parent() {
+            dirty.insert(parent.to_owned());
+        }
+        dirty.insert(path);
+    }
+}
