@@ -129,9 +129,8 @@ pub fn run(args: Args, _global: &Global) -> Result<ExitCode, Failure> {
         }
         (None, Some(run)) => return listen(run),
         (None, None) => {
-            return Err(Failure::person("neither a command nor an address was given").hint(
-                "run `droptrail ledger --listen 127.0.0.1:8088 --data DIR`, or see `droptrail ledger --help`",
-            ));
+            return Err(Failure::person("neither a command nor an address was given")
+                .hint("run `droptrail ledger --listen 127.0.0.1:8088 --data DIR`, or see `droptrail ledger --help`"));
         }
     }
     Ok(ExitCode::SUCCESS)

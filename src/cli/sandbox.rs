@@ -56,8 +56,11 @@ const FAULT_POLL: Duration = Duration::from_millis(100);
 /// See the exit statuses in the README.
 pub fn run(args: Args, _global: &Global) -> Result<ExitCode, Failure> {
     if !args.listen.ip().is_loopback() {
-        return Err(Failure::person(format!("--listen {}: the sandbox listens on loopback addresses only", args.listen))
-            .hint("use 127.0.0.1:PORT or [::1]:PORT"));
+        return Err(Failure::person(format!(
+            "--listen {}: the sandbox listens on loopback addresses only",
+            args.listen
+        ))
+        .hint("use 127.0.0.1:PORT or [::1]:PORT"));
     }
     if !args.folder.is_dir() {
         return Err(Failure::person(format!("--folder {}: not a directory", args.folder.display())));
@@ -101,7 +104,8 @@ async fn serve_all(args: Args, faults: FaultFile) -> Result<(), Failure> {
     }
     let (state, temporary) = match &args.state {
         Some(state) => {
-            fs::create_dir_all(state).map_err(|error| Failure::person(format!("--state {}: {error}", state.display())))?;
+            fs::create_dir_all(state)
+                .map_err(|error| Failure::person(format!("--state {}: {error}", state.display())))?;
             (state.clone(), None)
         }
         None => {

@@ -11,7 +11,6 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
-use sha2::{Digest as _, Sha256};
 use url::{Host, Url};
 
 use self::accept::{Accepted, By};
@@ -21,6 +20,7 @@ use crate::config::Config;
 use crate::datatrails::instaproof::{self, Domains, Found, Search};
 use crate::datatrails::{Client, Error, Kind, Settings};
 use crate::digest::Digest;
+use crate::dropbox::hash_reader;
 use crate::observe::escape;
 
 /// Deadline of a request to a ledger that the configuration does not know.
@@ -224,35 +224,8 @@ fn base_url(text: &str) -> Result<Url, String> {
 
 /// SHA-256 and Dropbox content hash of a file, in one pass that keeps nothing of it.
 fn hash_file(path: &Path) -> io::Result<(Digest, Digest)> {
-    use io::Read as _;
-    /// Dropbox hashes blocks of 4 MiB, then their digests.
-    const BLOCK: u64 = 4 << 20;
-
-    let mut file = std::fs::File::open(path)?;
-    let (mut sha256, mut content_hash) = (Sha256::new(), Sha256::new());
-    let mut buffer = vec![0; 64 << 10];
-    loop {
-        let (mut block, mut left) = (Sha256::new(), BLOCK);
-        while left > 0 {
-            let room = buffer.len().min(usize::try_from(left).unwrap_or(usize::MAX));
-            let count = match file.read(&mut buffer[..room]) {
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
-                other => other?,
-            };
-            if count == 0 {
-                break;
-            }
-            sha256.update(&buffer[..count]);
-            block.update(&buffer[..count]);
-            left -= count as u64;
-        }
-        if left < BLOCK {
-            content_hash.update(block.finalize());
-        }
-        if left > 0 {
-            return Ok((Digest(sha256.finalize().into()), Digest(content_hash.finalize().into())));
-        }
-    }
+    let hashed = hash_reader(std::fs::File::open(path)?)?;
+    Ok((hashed.sha256, hashed.content_hash))
 }
 
 #[cfg(test)]

@@ -57,7 +57,6 @@ pub struct Lister<'a> {
     pub rename_breaks: bool,
 }
 
-
 /// What can end a page.
 #[derive(Debug)]
 pub enum Error {
@@ -127,7 +126,9 @@ impl Lister<'_> {
                 Position::Gone(seq, shown) => {
                     let gone = self.db.vanished(&scope, seq)?;
                     let rest = gone.len().saturating_sub(shown);
-                    items.extend(gone.into_iter().skip(shown).take(room).map(|(lower, display)| Item::Gone(lower, display)));
+                    items.extend(
+                        gone.into_iter().skip(shown).take(room).map(|(lower, display)| Item::Gone(lower, display)),
+                    );
                     if rest > room {
                         at = Position::Gone(seq, shown + room);
                         break true;
@@ -220,7 +221,9 @@ impl Lister<'_> {
         if newest <= seq {
             return Ok(false);
         }
-        let (Some(before), Some(after)) = (self.scope(cursor, seq)?, self.scope(cursor, newest)?) else { return Ok(true) };
+        let (Some(before), Some(after)) = (self.scope(cursor, seq)?, self.scope(cursor, newest)?) else {
+            return Ok(true);
+        };
         Ok(self.db.stirred(&before, seq)? || self.db.stirred(&after, seq)?)
     }
 }

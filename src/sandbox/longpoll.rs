@@ -47,9 +47,8 @@ pub async fn longpoll(app: &Arc<App>, call: &Call) -> Result<Response, Refusal> 
         newest.borrow_and_update();
         if !deaf {
             let cursor = cursor.clone();
-            let rings = app.read(move |app, db| {
-                Lister { db, bulk: app.bulk, cache: &app.cache, rename_breaks }.rings(&cursor)
-            });
+            let rings =
+                app.read(move |app, db| Lister { db, bulk: app.bulk, cache: &app.cache, rename_breaks }.rings(&cursor));
             if rings.await?.map_err(reply::broken)? {
                 return answer(true);
             }

@@ -266,7 +266,9 @@ impl Scanner {
                 }
             }
         }
-        jobs.retain(|job: &Job| self.tree.get(names::parent(&job.path_lower)).is_some() || !job.path_lower[1..].contains('/'));
+        jobs.retain(|job: &Job| {
+            self.tree.get(names::parent(&job.path_lower)).is_some() || !job.path_lower[1..].contains('/')
+        });
         Ok(jobs)
     }
 
@@ -299,9 +301,9 @@ impl Scanner {
         }
         found.sort_by(|a, b| a.0.cmp(&b.0));
         let mut taken: HashSet<String> = HashSet::new();
-        let (known, new): (Vec<_>, Vec<_>) = found
-            .into_iter()
-            .partition(|(display, _)| self.tree.get(&names::lower(display)).is_some_and(|e| e.path_display == *display));
+        let (known, new): (Vec<_>, Vec<_>) = found.into_iter().partition(|(display, _)| {
+            self.tree.get(&names::lower(display)).is_some_and(|e| e.path_display == *display)
+        });
         let mut kept = Vec::new();
         for (display, meta) in known.into_iter().chain(new) {
             if taken.insert(names::lower(&display)) {
@@ -423,7 +425,9 @@ impl Scanner {
                         Outcome::Unsettled => {
                             unsettled.extend(job.path.parent().map(Path::to_owned));
                         }
-                        Outcome::Unreadable(error) => scanner.complain(&job.path, &format!("it cannot be read: {error}")),
+                        Outcome::Unreadable(error) => {
+                            scanner.complain(&job.path, &format!("it cannot be read: {error}"))
+                        }
                         Outcome::Storage(source) => {
                             return Err(Error::Io { path: scanner.blobs.dir().to_owned(), source });
                         }

@@ -41,7 +41,8 @@ pub fn cut_after(response: Response, bytes: u64) -> Response {
     if let Some(length) = length {
         parts.headers.entry(header::CONTENT_LENGTH).or_insert(HeaderValue::from(length));
     }
-    let declared = parts.headers.get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
+    let declared =
+        parts.headers.get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
     let limit = declared.map_or(bytes, |length| bytes.min(length.saturating_sub(1)));
     let shortened = body.into_data_stream().scan(limit, |left, chunk| {
         let part = chunk.ok().filter(|_| *left > 0).map(|chunk: Bytes| {

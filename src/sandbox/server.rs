@@ -120,7 +120,8 @@ pub fn is_loopback(host: &str) -> bool {
         Some(v6) => v6.split(']').next().unwrap_or_default(),
         None => host.split(':').next().unwrap_or_default(),
     };
-    name.eq_ignore_ascii_case("localhost") || name.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback())
+    name.eq_ignore_ascii_case("localhost")
+        || name.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback())
 }
 
 async fn dispatch(app: &Arc<App>, request: Request) -> Result<Response, Refusal> {
@@ -211,8 +212,7 @@ fn scope(route: &str) -> Option<&'static str> {
 }
 
 async fn call(app: &Arc<App>, route: &str, headers: HeaderMap, query: &str, body: Bytes) -> Result<Response, Refusal> {
-    let mut call =
-        Call { route: route.to_owned(), view: View(String::new()), arg: body, headers, access: None };
+    let mut call = Call { route: route.to_owned(), view: View(String::new()), arg: body, headers, access: None };
     if route == "files/list_folder/longpoll" {
         rpc(&call)?;
         if call.headers.contains_key(header::AUTHORIZATION) {
@@ -264,10 +264,7 @@ fn rpc(call: &Call) -> Result<(), Refusal> {
     }
     let kind = kind.unwrap_or_default();
     let kind = kind.escape_debug();
-    let text = format!(
-        "Bad HTTP \"Content-Type\" header: \"{kind}\". Expecting one of \"{}\".",
-        kinds.join("\", \"")
-    );
+    let text = format!("Bad HTTP \"Content-Type\" header: \"{kind}\". Expecting one of \"{}\".", kinds.join("\", \""));
     Err(reply::bad_input(&call.route, text).into())
 }
 
@@ -353,4 +350,3 @@ fn revoke(app: &App, _db: &Db, call: &Call) -> Result<Response, Refusal> {
     }
     Ok(reply::json(StatusCode::OK, &Value::Null))
 }
-

@@ -114,11 +114,7 @@ fn watcher(root: &Path, sender: Sender<Message>) -> Option<notify::RecommendedWa
     watcher.inspect_err(|error| tracing::warn!(%error, "no file system events: changes are found by looking only")).ok()
 }
 
-fn run(
-    scanner: &mut Scanner,
-    receiver: &Receiver<Message>,
-    ready: &watch::Sender<Readiness>,
-) -> Result<(), Error> {
+fn run(scanner: &mut Scanner, receiver: &Receiver<Message>, ready: &watch::Sender<Readiness>) -> Result<(), Error> {
     let began = Instant::now();
     let mut unsettled = scanner.scan(None)?;
     let mut rest = SAFETY.max(began.elapsed() * RESTRAINT);

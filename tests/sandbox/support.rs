@@ -55,7 +55,16 @@ impl World {
         let shutdown = CancellationToken::new();
         tokio::spawn(serve::serve(listener, sandbox.router(), shutdown.clone()));
         let http = reqwest::Client::builder().no_proxy().build().unwrap();
-        let mut world = World { folder, state, _state: keep, sandbox, url, http, token: String::new(), shutdown: shutdown.drop_guard() };
+        let mut world = World {
+            folder,
+            state,
+            _state: keep,
+            sandbox,
+            url,
+            http,
+            token: String::new(),
+            shutdown: shutdown.drop_guard(),
+        };
         world.refresh().await;
         world
     }

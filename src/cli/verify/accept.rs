@@ -1,6 +1,7 @@
-//! Whose records count as proof: anyone can register any hash. Reads secret files and signs in, where only the ledger
-//! can say who the configured tenancies are.
+//! Whose records count as proof: anyone can register any hash. Reads the database, or secret files and signs in, to learn
+//! who the configured tenancies are.
 
+use std::collections::BTreeMap;
 use std::str::FromStr;
 
 use url::Url;
@@ -10,6 +11,7 @@ use super::{WHOSE, complain, unreachable};
 use crate::cli::Failure;
 use crate::config::{Config, Environment, Tenancy, read_secret};
 use crate::datatrails::{Client, Kind, Settings};
+use crate::store::report::Report;
 
 /// Whose records count.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -59,6 +61,14 @@ impl FromStr for By {
     }
 }
 
+/// The identities of tenancies by name, as records of ours have named them. Empty where the database cannot be read: it
+/// belongs to the daemon, and verifying needs no account.
+fn recorded(config: &Config) -> BTreeMap<String, String> {
+    let tenancies = Report::open(&config.state_dir).ok().flatten().and_then(|report| report.tenancies().ok());
+    let named = tenancies.unwrap_or_default().into_iter();
+    named.filter_map(|tenancy| Some((tenancy.name, tenancy.tenant_identity?))).collect()
+}
+
 /// The tenant identities of the configured tenancies of one ledger; a tenancy of another ledger is not the same even if
 /// it has the same identity. At least one.
 ///
@@ -66,7 +76,13 @@ impl FromStr for By {
 /// The ledger cannot be asked (exit 1), or a person must say whose records count (exit 2).
 pub(super) async fn accepted_tenancies(config: &Config, url: &Url) -> Result<Vec<String>, Failure> {
     let (mut known, mut failures) = (Vec::new(), Vec::new());
+    let recorded = recorded(config);
     for tenancy in config.tenancies.iter().filter(|tenancy| tenancy.url == *url) {
+        // A record of ours has named it already; else the ledger can say.
+        if let Some(identity) = recorded.get(&tenancy.name) {
+            known.push(identity.clone());
+            continue;
+        }
         match sign_in(tenancy).await {
             Ok(identity) => known.push(identity),
             Err(failure) => failures.push(failure),

@@ -139,7 +139,8 @@ pub(super) fn listing(connection: &Connection, bounds: Bounds, query: &Query, jo
 
 /// Picks what the fewest rows have to be looked at with, as far as can be seen cheaply.
 fn driver<'a>(connection: &Connection, bounds: Bounds, query: &'a Query) -> Result<Driver<'a>, Error> {
-    let alone = || query.groups.iter().filter_map(|group| if let [only] = group.as_slice() { Some(only) } else { None });
+    let alone =
+        || query.groups.iter().filter_map(|group| if let [only] = group.as_slice() { Some(only) } else { None });
     if bounds.records == Records::Events && alone().any(|term| term.field == Field::MmrIndex) {
         return Ok(Driver::Index("NOT INDEXED"));
     }
@@ -281,11 +282,8 @@ fn presence(sql: &mut Sql, bounds: Bounds, scope: Scope, path: &Path, present: b
             // What is not of the asked kind counts as empty; json_each fails on a plain string.
             let (kind, empty) = if path.in_list { ("array", "[]") } else { ("object", "{}") };
             let list = format!("json_each(CASE j.type WHEN '{kind}' THEN j.value ELSE '{empty}' END) k");
-            let (more, key_of, value_of) = if path.in_list {
-                (", json_each(k.value) m", "m.key", "m.value")
-            } else {
-                ("", "k.key", "k.value")
-            };
+            let (more, key_of, value_of) =
+                if path.in_list { (", json_each(k.value) m", "m.key", "m.value") } else { ("", "k.key", "k.value") };
             sql.push(
                 &format!(
                     "{not}EXISTS (SELECT 1 FROM json_each({json}) j, {list}{more} \
