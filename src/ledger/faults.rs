@@ -1,11 +1,16 @@
 //! The fault script of the embedded ledger and the sandbox: which fault strikes which request, and when. Read from TOML,
 //! changeable while the servers run. Touches nothing but its own state; without a script nothing ever strikes.
 
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use rand::rngs::StdRng;
 use rand::{Rng as _, SeedableRng as _};
 use serde::Deserialize;
+use tokio_util::sync::CancellationToken;
+
+use super::Error;
 
 /// A fault script: `seed`, then any number of `[[dropbox]]` and `[[ledger]]` rules.
 #[derive(Debug, Clone, Default, Deserialize)]
@@ -114,6 +119,36 @@ impl Script {
             }
         }
         None
+    }
+}
+
+/// Reads a fault script.
+///
+/// # Errors
+/// If the file cannot be read or is not a fault script; the message names the line.
+pub fn read(path: &Path) -> Result<File, Error> {
+    let text = std::fs::read_to_string(path).map_err(Error::io("read the fault script", path))?;
+    toml::from_str(&text).map_err(|error| Error::Script(format!("{} is not a fault script: {error}", path.display())))
+}
+
+/// Gives the file to `load` each time that it has changed (looked at every 100 ms), until cancelled. A file that is gone or
+/// malformed leaves the rules as they are, and is logged.
+pub async fn watch(path: PathBuf, load: impl Fn(File), end: CancellationToken) {
+    let stamp = || std::fs::metadata(&path).ok().and_then(|data| Some((data.modified().ok()?, data.len())));
+    let mut seen = None;
+    loop {
+        let now = stamp();
+        if now != seen {
+            seen = now;
+            match read(&path) {
+                Ok(file) => load(file),
+                Err(error) => tracing::warn!(error = %error, "the fault script was not loaded"),
+            }
+        }
+        tokio::select! {
+            () = end.cancelled() => return,
+            () = tokio::time::sleep(Duration::from_millis(100)) => {}
+        }
     }
 }
 
