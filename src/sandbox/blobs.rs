@@ -119,8 +119,7 @@ impl Blobs {
                 held = 0;
             }
         }
-        let content =
-            Content { sha256: Digest(plain.finalize().into()), content_hash: content_hash.finish(), size };
+        let content = Content { sha256: Digest(plain.finalize().into()), content_hash: content_hash.finish(), size };
         let place = self.path(&content.sha256);
         if !place.exists() {
             self.spill(&mut incoming, &buffer[..held])?;

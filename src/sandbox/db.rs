@@ -242,10 +242,7 @@ impl Db {
     }
 
     fn one(&self, rest: &str, params: impl rusqlite::Params) -> rusqlite::Result<Option<Entry>> {
-        self.0
-            .prepare_cached(&format!("SELECT {COLUMNS} FROM entry WHERE {rest}"))?
-            .query_row(params, entry)
-            .optional()
+        self.0.prepare_cached(&format!("SELECT {COLUMNS} FROM entry WHERE {rest}"))?.query_row(params, entry).optional()
     }
 
     fn many(&self, rest: &str, params: impl rusqlite::Params) -> rusqlite::Result<Vec<Entry>> {
@@ -286,8 +283,10 @@ impl Db {
 
     /// One page of what was in scope at a moment, by path, from just after `after`.
     pub fn snapshot(&self, scope: &Scope, seq: i64, after: &str, limit: u64) -> rusqlite::Result<Vec<Entry>> {
-        let sql =
-            format!("path_lower >= ?3 AND path_lower < ?2 AND {} AND born <= ?4 AND died > ?4 ORDER BY path_lower LIMIT ?5", scope.sql());
+        let sql = format!(
+            "path_lower >= ?3 AND path_lower < ?2 AND {} AND born <= ?4 AND died > ?4 ORDER BY path_lower LIMIT ?5",
+            scope.sql()
+        );
         let (low, high) = scope.bounds();
         // The smallest text that is greater than `after` is `after` and a NUL.
         let start = if after.is_empty() { low.clone() } else { format!("{after}\0") };

@@ -57,7 +57,6 @@ pub struct Lister<'a> {
     pub rename_breaks: bool,
 }
 
-
 /// What can end a page.
 #[derive(Debug)]
 pub enum Error {
@@ -82,13 +81,11 @@ impl Lister<'_> {
             return Ok(Some(Scope { base: bulk::FOLDER.to_owned(), recursive }));
         }
         let here = |entry: &Entry| entry.kind == Kind::Folder && names::within(&entry.path_lower, &cursor.view);
-        let mut found = None;
-        if !cursor.by_id {
+        let follows = |entry: &Entry| !self.rename_breaks || entry.path_lower == cursor.path;
+        let mut found = self.db.by_id(id, seq)?.filter(here).filter(follows);
+        // A listing by path goes on with whatever folder is there when its own is gone.
+        if found.is_none() && !cursor.by_id {
             found = self.db.at_path(&cursor.path, seq)?.filter(here);
-        }
-        if found.is_none() {
-            let follows = |entry: &Entry| !self.rename_breaks || entry.path_lower == cursor.path;
-            found = self.db.by_id(id, seq)?.filter(here).filter(follows);
         }
         Ok(found.map(|entry| Scope { base: entry.path_lower, recursive }))
     }
@@ -127,7 +124,9 @@ impl Lister<'_> {
                 Position::Gone(seq, shown) => {
                     let gone = self.db.vanished(&scope, seq)?;
                     let rest = gone.len().saturating_sub(shown);
-                    items.extend(gone.into_iter().skip(shown).take(room).map(|(lower, display)| Item::Gone(lower, display)));
+                    items.extend(
+                        gone.into_iter().skip(shown).take(room).map(|(lower, display)| Item::Gone(lower, display)),
+                    );
                     if rest > room {
                         at = Position::Gone(seq, shown + room);
                         break true;
@@ -220,7 +219,9 @@ impl Lister<'_> {
         if newest <= seq {
             return Ok(false);
         }
-        let (Some(before), Some(after)) = (self.scope(cursor, seq)?, self.scope(cursor, newest)?) else { return Ok(true) };
+        let (Some(before), Some(after)) = (self.scope(cursor, seq)?, self.scope(cursor, newest)?) else {
+            return Ok(true);
+        };
         Ok(self.db.stirred(&before, seq)? || self.db.stirred(&after, seq)?)
     }
 }

@@ -67,9 +67,7 @@ pub fn page(script: &Script, route: &str, entries: &mut Vec<Value>) {
         *entries = entries.iter().flat_map(|entry| [entry.clone(), entry.clone()]).collect();
     }
     if script.strike("delete_then_add", route).is_some() {
-        let deleted = |entry: &Value| {
-            json!({".tag": "deleted", "name": entry["name"], "path_lower": entry["path_lower"], "path_display": entry["path_display"]})
-        };
+        let deleted = |entry: &Value| json!({".tag": "deleted", "name": entry["name"], "path_lower": entry["path_lower"], "path_display": entry["path_display"]});
         let doubled = |entry: &Value| {
             if entry[".tag"] == "file" { vec![deleted(entry), entry.clone()] } else { vec![entry.clone()] }
         };

@@ -54,7 +54,8 @@ pub fn token(app: &App, headers: &HeaderMap, body: &[u8]) -> Result<Response, Re
     }
     match get("grant_type").as_deref() {
         Some("authorization_code") => {
-            let code = get("code").ok_or_else(|| refused("invalid_request", Some("missing required field \"code\"")))?;
+            let code =
+                get("code").ok_or_else(|| refused("invalid_request", Some("missing required field \"code\"")))?;
             let code = app.auth.use_code(code.trim());
             let code = code.ok_or_else(|| refused("invalid_grant", Some("code doesn't exist or has expired")))?;
             prove(&code, get("code_verifier").as_deref(), client_secret.is_some())?;
@@ -76,7 +77,8 @@ pub fn token(app: &App, headers: &HeaderMap, body: &[u8]) -> Result<Response, Re
             let token = get("refresh_token").unwrap_or_default();
             let revoked = app.script.strike("revoked_refresh", "oauth2/token").is_some();
             let granted = app.auth.scope_of(&token).filter(|_| !revoked);
-            let granted = granted.ok_or_else(|| refused("invalid_grant", Some("refresh token is invalid or revoked")))?;
+            let granted =
+                granted.ok_or_else(|| refused("invalid_grant", Some("refresh token is invalid or revoked")))?;
             let scope = scopes(get("scope"), &granted);
             let scope = scope.ok_or_else(|| refused("invalid_scope", Some("scope was not granted")))?;
             Ok(reply::json(StatusCode::OK, &access(app, &fingerprint(&token), &scope)))
@@ -134,5 +136,8 @@ pub fn authorize(app: &App, query: &str) -> Result<Response, Refusal> {
     let offline = get("token_access_type").as_deref() == Some("offline");
     let code = Code { challenge, redirect_uri: get("redirect_uri"), scope, offline, made: Instant::now() };
     (app.on_code)(&app.auth.make_code(code));
-    Ok(page(StatusCode::OK, "A code was printed on the terminal in which the sandbox runs. Paste it where you were asked for it."))
+    Ok(page(
+        StatusCode::OK,
+        "A code was printed on the terminal in which the sandbox runs. Paste it where you were asked for it.",
+    ))
 }

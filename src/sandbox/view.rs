@@ -31,7 +31,8 @@ impl View {
     /// 422 for a root that is not the account's, or a namespace that it cannot reach; 400 for what cannot be read.
     pub fn of(route: &str, headers: &HeaderMap, namespaces: &Namespaces) -> Result<View, Refusal> {
         let Some(header) = headers.get("dropbox-api-path-root") else { return Ok(home(namespaces)) };
-        let wrong = || reply::bad_input(route, "HTTP header \"Dropbox-API-Path-Root\": could not decode input as JSON").into();
+        let wrong =
+            || reply::bad_input(route, "HTTP header \"Dropbox-API-Path-Root\": could not decode input as JSON").into();
         let value: Value = serde_json::from_slice(header.as_bytes()).map_err(|_| wrong())?;
         let tag = value[".tag"].as_str().or(value.as_str());
         match (tag, value["root"].as_str(), value["namespace_id"].as_str()) {
@@ -59,7 +60,9 @@ impl View {
 
     /// The key of a path that is written relative to this view; double slashes count as one.
     pub fn key(&self, path: &str) -> String {
-        path.split('/').filter(|part| !part.is_empty()).fold(self.0.clone(), |key, part| key + "/" + &names::lower(part))
+        path.split('/')
+            .filter(|part| !part.is_empty())
+            .fold(self.0.clone(), |key, part| key + "/" + &names::lower(part))
     }
 
     /// The key that `/…`, `ns:N/…` or `id:…/…` means now; `None` if an id or namespace is unknown. A bare id or revision is

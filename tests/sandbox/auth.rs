@@ -77,7 +77,8 @@ async fn the_old_token_address_and_basic_credentials_are_taken() {
     let request = world.http.post(format!("{}/1/oauth2/token", world.url));
     let request = request.basic_auth(&credentials.app_key, Some(&credentials.app_secret));
     assert_eq!(request.form(&form).send().await.unwrap().status(), 200);
-    let request = world.http.post(format!("{}/oauth2/token", world.url)).basic_auth(&credentials.app_key, Some("wrong"));
+    let request =
+        world.http.post(format!("{}/oauth2/token", world.url)).basic_auth(&credentials.app_key, Some("wrong"));
     let response = request.form(&form).send().await.unwrap();
     assert_eq!(response.status(), 400);
     let body: Value = response.json().await.unwrap();

@@ -183,7 +183,10 @@ async fn a_move_between_two_listed_folders_leaves_one_and_enters_the_other() {
     world.rename("a/x.txt", "b/x.txt");
     let (left, _) = world.changes(&in_a, |entries| !entries.is_empty()).await;
     let (entered, _) = world.changes(&in_b, |entries| !entries.is_empty()).await;
-    assert_eq!((shape(&left), shape(&entered)), (vec!["deleted /a/x.txt".to_owned()], vec!["file /b/x.txt".to_owned()]));
+    assert_eq!(
+        (shape(&left), shape(&entered)),
+        (vec!["deleted /a/x.txt".to_owned()], vec!["file /b/x.txt".to_owned()])
+    );
 }
 
 #[tokio::test]
@@ -192,11 +195,16 @@ async fn deleted_entries_are_listed_on_request() {
     let (_, cursor) = world.list("").await;
     fs::remove_file(world.path("z.txt")).unwrap();
     world.changes(&cursor, |entries| !entries.is_empty()).await;
-    let page = world.ok("files/list_folder", json!({"path": "", "recursive": true, "include_deleted": true, "limit": 7})).await;
+    let page = world
+        .ok("files/list_folder", json!({"path": "", "recursive": true, "include_deleted": true, "limit": 7}))
+        .await;
     let (entries, _) = world.rest(page).await;
     assert_eq!(entries.len(), 8);
     assert!(has(&entries, "deleted", "/z.txt"));
-    assert_eq!(world.ok("files/get_metadata", json!({"path": "/z.txt", "include_deleted": true})).await[".tag"], "deleted");
+    assert_eq!(
+        world.ok("files/get_metadata", json!({"path": "/z.txt", "include_deleted": true})).await[".tag"],
+        "deleted"
+    );
 }
 
 #[tokio::test]
@@ -233,7 +241,10 @@ async fn a_team_member_sees_the_home_by_default_and_the_team_with_the_root_heade
     let response = list(json!({".tag": "root", "root": root}).to_string()).await.unwrap();
     let page = response.json().await.unwrap();
     let (entries, _) = world.rest(page).await;
-    assert_eq!(shape(&entries), ["folder /sandbox user", "file /sandbox user/mine.txt", "folder /team", "file /team/ours.txt"]);
+    assert_eq!(
+        shape(&entries),
+        ["folder /sandbox user", "file /sandbox user/mine.txt", "folder /team", "file /team/ours.txt"]
+    );
     let response = list(json!({".tag": "root", "root": "17"}).to_string()).await.unwrap();
     assert_eq!(response.status(), 422);
     let body: serde_json::Value = response.json().await.unwrap();

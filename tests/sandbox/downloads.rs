@@ -47,13 +47,15 @@ async fn revisions_are_listed_newest_first_by_path_and_by_id() {
     let by_id = world.ok("files/list_revisions", json!({"path": id, "mode": "id"})).await;
     assert_eq!((sizes(&by_id), by_id["is_deleted"].clone()), (vec![4, 3, 2, 1], json!(false)));
     assert!(by_id["entries"][0].get(".tag").is_none());
-    let by_path = world.ok("files/list_revisions", json!({"path": "/a.txt", "mode": {".tag": "path"}, "limit": 2})).await;
+    let by_path =
+        world.ok("files/list_revisions", json!({"path": "/a.txt", "mode": {".tag": "path"}, "limit": 2})).await;
     assert_eq!((sizes(&by_path), by_path["is_deleted"].clone()), (vec![3, 2], json!(true)));
     assert_eq!(by_path["has_more"], true);
     let before = by_path["entries"][1]["rev"].clone();
     let rest = world.ok("files/list_revisions", json!({"path": "/a.txt", "before_rev": before})).await;
     assert_eq!(sizes(&rest), [1]);
-    let (status, body) = world.rpc("files/list_revisions", json!({"path": id, "mode": "id", "before_rev": before})).await;
+    let (status, body) =
+        world.rpc("files/list_revisions", json!({"path": id, "mode": "id", "before_rev": before})).await;
     assert_eq!((status, error_tag(&body).as_str()), (409, "before_rev_not_supported"));
     let (status, body) = world.rpc("files/list_revisions", json!({"path": "/a.txt", "before_rev": "0123456789"})).await;
     assert_eq!((status, error_tag(&body).as_str()), (409, "invalid_before_rev"));
@@ -69,7 +71,10 @@ async fn a_download_carries_the_headers_of_the_protocol() {
     assert_eq!(result["name"], "ü😀.txt");
     assert!(result.get(".tag").is_none());
     assert_eq!(header("etag"), format!("W/\"{}\"", result["rev"].as_str().unwrap()));
-    assert_eq!((header("content-type").as_str(), header("content-length").as_str()), ("application/octet-stream", "10"));
+    assert_eq!(
+        (header("content-type").as_str(), header("content-length").as_str()),
+        ("application/octet-stream", "10")
+    );
     assert_eq!(header("x-dropbox-request-id").len(), 32);
     let etag = header("etag");
     assert_eq!(world.download(result["id"].as_str().unwrap(), &[("If-None-Match", &etag)]).await.status(), 304);

@@ -140,7 +140,9 @@ async fn a_file_that_becomes_a_folder_is_replaced() {
 
 #[tokio::test]
 async fn names_that_dropbox_would_not_store_and_second_spellings_are_left_out() {
-    let world = World::new(&[("ok.txt", "1"), ("OK.TXT", "2"), ("bad\\name", "3"), ("trailing ", "4"), ("new\nline😀", "5")]).await;
+    let world =
+        World::new(&[("ok.txt", "1"), ("OK.TXT", "2"), ("bad\\name", "3"), ("trailing ", "4"), ("new\nline😀", "5")])
+            .await;
     let (entries, _) = world.list("").await;
     assert_eq!(shape(&entries), ["file /new\nline😀", "file /ok.txt"]);
 }

@@ -35,7 +35,10 @@ async fn malformed_arguments_are_400_with_a_text_that_says_what_is_wrong() {
         assert_eq!(response.status(), 400, "{route} {argument}");
         assert!(response.headers()["content-type"].to_str().unwrap().starts_with("text/plain"));
         let body = response.text().await.unwrap();
-        assert!(body.starts_with(&format!("Error in call to API function \"{route}\": ")) && body.contains(text), "{body}");
+        assert!(
+            body.starts_with(&format!("Error in call to API function \"{route}\": ")) && body.contains(text),
+            "{body}"
+        );
     }
 }
 
@@ -121,6 +124,7 @@ async fn only_a_loopback_host_is_answered_and_only_known_routes() {
     let named = world.request("users/get_current_account").header("Host", "LOCALHOST:1").send().await.unwrap();
     assert_eq!(named.status(), 200);
     assert_eq!(world.rpc("files/delete_v2", json!({"path": "/x"})).await.0, 404);
-    let get = world.http.get(format!("{}/2/files/list_folder", world.url)).bearer_auth(&world.token).send().await.unwrap();
+    let get =
+        world.http.get(format!("{}/2/files/list_folder", world.url)).bearer_auth(&world.token).send().await.unwrap();
     assert_eq!(get.status(), 404);
 }
