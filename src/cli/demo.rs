@@ -171,7 +171,8 @@ struct Progress {
 fn progress(config: &Config) -> Progress {
     let mut progress = Progress { listed: false, waiting: 0, done: 0, stuck: 0 };
     let Ok(Some(report)) = Report::open(&config.state_dir) else { return progress };
-    progress.listed = report.links().is_ok_and(|links| !links.is_empty() && links.iter().all(|l| l.state == "watching"));
+    progress.listed =
+        report.links().is_ok_and(|links| !links.is_empty() && links.iter().all(|l| l.state == "watching"));
     for tenancy in report.tenancies().unwrap_or_default() {
         let counts = tenancy.counts;
         progress.waiting += counts.pending + counts.in_flight + counts.uncertain + counts.recorded;

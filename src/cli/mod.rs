@@ -11,6 +11,8 @@ mod output;
 pub mod run;
 #[cfg(feature = "sandbox")]
 pub mod sandbox;
+#[cfg(feature = "sandbox")]
+mod stage;
 pub mod status;
 pub mod verify;
 

@@ -2,24 +2,20 @@
 
 use std::fs;
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
-use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
-use axum::Router;
-use serde_json::{Value, json};
-use tokio::net::TcpListener;
+use serde_json::json;
 use tokio::signal::unix::{SignalKind, signal};
-use tokio_util::sync::CancellationToken;
 
-use super::{Failure, Global};
-use crate::ledger::faults::{File as FaultFile, Script};
-use crate::sandbox::log::Log;
-use crate::sandbox::{Options, Sandbox, serve, write_private};
+use super::stage::{Stage, StageOptions};
+use super::{Failure, Global, Output};
+use crate::sandbox::fault_help;
 
 /// Options of `sandbox`.
 #[derive(Debug, clap::Args)]
+#[command(after_long_help = fault_help())]
 pub struct Args {
     /// The folder that is the root of the simulated Dropbox.
     #[arg(long, value_name = "DIR")]
@@ -47,9 +43,6 @@ pub struct Args {
     team: bool,
 }
 
-/// How often the fault script is looked at.
-const FAULT_POLL: Duration = Duration::from_millis(100);
-
 /// Runs the command.
 ///
 /// # Errors
@@ -65,18 +58,12 @@ pub fn run(args: Args, _global: &Global) -> Result<ExitCode, Failure> {
     if !args.folder.is_dir() {
         return Err(Failure::person(format!("--folder {}: not a directory", args.folder.display())));
     }
-    let faults = args.faults.as_deref().map(read_faults).transpose().map_err(Failure::person)?;
     let _ = tracing_subscriber::fmt().with_writer(std::io::stderr).with_target(false).try_init();
     let runtime = tokio::runtime::Runtime::new()
         .map_err(|error| Failure::transient(format!("the runtime cannot start: {error}")))?;
-    let end = runtime.block_on(serve_all(args, faults.unwrap_or_default()));
+    let end = runtime.block_on(serve_all(args));
     runtime.shutdown_timeout(Duration::from_millis(500));
     end.map(|()| ExitCode::SUCCESS)
-}
-
-fn read_faults(path: &Path) -> Result<FaultFile, String> {
-    let text = fs::read_to_string(path).map_err(|error| format!("--faults {}: {error}", path.display()))?;
-    toml::from_str(&text).map_err(|error| format!("--faults {}: {error}", path.display()))
 }
 
 fn temporary_state() -> Result<PathBuf, Failure> {
@@ -97,7 +84,7 @@ impl Drop for Temporary {
     }
 }
 
-async fn serve_all(args: Args, faults: FaultFile) -> Result<(), Failure> {
+async fn serve_all(args: Args) -> Result<(), Failure> {
     let mut stops = Vec::new();
     for kind in [SignalKind::terminate(), SignalKind::interrupt()] {
         stops.push(signal(kind).map_err(|error| Failure::transient(format!("signals cannot be caught: {error}")))?);
@@ -115,156 +102,42 @@ async fn serve_all(args: Args, faults: FaultFile) -> Result<(), Failure> {
     };
     let _temporary = Temporary(temporary);
     let state = state.canonicalize().map_err(|error| Failure::person(format!("{}: {error}", state.display())))?;
-    let log = args.log.as_deref().map(Log::open).transpose();
-    let log = log.map_err(|error| Failure::person(format!("--log: {error}")))?;
-    let listener = TcpListener::bind(args.listen).await;
-    let listener = listener.map_err(|error| Failure::transient(format!("--listen {}: {error}", args.listen)))?;
-    let url = address(&listener)?;
-
-    let ledger_script = Script::default();
-    let options = Options {
+    let stage = Stage::open(StageOptions {
+        folder: args.folder,
+        state,
+        listen: args.listen,
+        faults: args.faults,
+        log: args.log,
         expires_in: args.expires_in,
         entries: args.entries,
         team: args.team,
-        on_code: Arc::new(tell_code),
-        ..Options::new(&args.folder, state.join("dropbox"))
-    };
-    let sandbox = Sandbox::open(options).map_err(|error| Failure::person(error.to_string()))?;
-    let shutdown = CancellationToken::new();
-    let ledger = start_ledger(&state, args.listen, ledger_script.clone(), log.as_ref(), &shutdown).await?;
-    let config = write_config(&state, &url, &sandbox, &ledger)?;
-
-    apply_faults(&faults, &sandbox, &ledger_script);
-    let router = logged("dropbox", sandbox.router(), log.as_ref());
-    let server = tokio::spawn(serve::serve(listener, router, shutdown.clone()));
+    })
+    .await?;
     let stop = async {
         let [terminate, interrupt] = &mut stops[..] else { return };
         tokio::select! { _ = terminate.recv() => (), _ = interrupt.recv() => () }
     };
-    let work = async {
-        sandbox.ready().await.map_err(|error| Failure::transient(error.to_string()))?;
-        print_ready(&url, &sandbox, &ledger, &config);
-        match &args.faults {
-            Some(path) => follow_faults(path, &sandbox, &ledger_script).await,
-            None => std::future::pending().await,
-        }
+    let ready = async {
+        stage.ready().await?;
+        print_ready(&stage)?;
+        std::future::pending().await
     };
-    let end = tokio::select! { () = stop => Ok(()), end = work => end };
-    shutdown.cancel();
-    let _ = tokio::time::timeout(Duration::from_secs(1), server).await;
+    let end = tokio::select! { () = stop => Ok(()), end = ready => end };
+    stage.close().await;
     end
 }
 
-fn address(listener: &TcpListener) -> Result<String, Failure> {
-    let address = listener.local_addr().map_err(|error| Failure::transient(format!("no local address: {error}")))?;
-    Ok(format!("http://{address}"))
-}
-
-fn logged(server: &'static str, router: Router, log: Option<&Log>) -> Router {
-    match log {
-        Some(log) => log.around(server, router),
-        None => router,
-    }
-}
-
-/// What a client of the ledger needs.
-struct Ledger {
-    url: String,
-    client_id: String,
-    client_secret: String,
-}
-
-/// The one place that joins the ledger in.
-async fn start_ledger(
-    _state: &Path,
-    _listen: SocketAddr,
-    _script: Script,
-    _log: Option<&Log>,
-    _shutdown: &CancellationToken,
-) -> Result<Ledger, Failure> {
-    Err(Failure::transient("this build has no embedded ledger"))
-}
-
-#[allow(clippy::print_stderr)]
-fn tell_code(code: &str) {
-    eprintln!("authorization code: {code}");
-}
-
-#[allow(clippy::print_stdout)]
-fn print_ready(url: &str, sandbox: &Sandbox, ledger: &Ledger, config: &Path) {
-    let credentials = sandbox.credentials();
-    let line: Value = json!({
+/// One line, that a script can wait for.
+fn print_ready(stage: &Stage) -> Result<(), Failure> {
+    let (credentials, url) = (stage.sandbox.credentials(), &stage.url);
+    let mut out = Output::stdout();
+    out.json_line(&json!({
         "dropbox": {
             "api_url": url, "content_url": url, "notify_url": url, "www_url": url,
             "app_key": credentials.app_key, "refresh_token": credentials.refresh_token,
         },
-        "ledger": {"url": ledger.url, "client_id": ledger.client_id, "client_secret": ledger.client_secret},
-        "config": config,
-    });
-    println!("{line}");
-}
-
-/// A text as a TOML string.
-fn quoted(text: &str) -> String {
-    toml::Value::String(text.to_owned()).to_string()
-}
-
-fn write_config(state: &Path, url: &str, sandbox: &Sandbox, ledger: &Ledger) -> Result<PathBuf, Failure> {
-    let own = state.join("droptrail");
-    let fail = |path: &Path, error: std::io::Error| Failure::transient(format!("{}: {error}", path.display()));
-    fs::create_dir_all(&own).map_err(|error| fail(&own, error))?;
-    let credentials = sandbox.credentials();
-    let secret = own.join("sandbox.secret");
-    let config = state.join("config.toml");
-    let url = quoted(url);
-    let text = format!(
-        "# Written by `droptrail sandbox` each time it starts.\n\
-         state_dir = {own}\n\n\
-         [dropbox]\napp_key = {app_key}\nrefresh_token_file = \"dropbox.token\"\n\
-         api_url = {url}\ncontent_url = {url}\nnotify_url = {url}\nwww_url = {url}\n\
-         longpoll = \"30s\"\npoll = \"30s\"\n\n\
-         [[tenancy]]\nname = \"sandbox\"\nurl = {ledger_url}\nclient_id = {client_id}\nclient_secret_file = {secret_file}\n\n\
-         [[link]]\nfolder = \"/\"\ntenancy = \"sandbox\"\n\n\
-         [publish]\nsettle = \"5s\"\n\n\
-         [retry]\ninitial = \"200ms\"\nmax = \"10s\"\n",
-        own = quoted(&own.to_string_lossy()),
-        app_key = quoted(&credentials.app_key),
-        ledger_url = quoted(&ledger.url),
-        client_id = quoted(&ledger.client_id),
-        secret_file = quoted(&secret.to_string_lossy()),
-    );
-    let token = own.join("dropbox.token");
-    for (path, text) in
-        [(&token, credentials.refresh_token + "\n"), (&secret, ledger.client_secret.clone() + "\n"), (&config, text)]
-    {
-        write_private(path, &text).map_err(|error| fail(path, error))?;
-    }
-    Ok(config)
-}
-
-fn apply_faults(faults: &FaultFile, sandbox: &Sandbox, ledger: &Script) {
-    sandbox.load_faults(faults.seed, faults.dropbox.clone());
-    ledger.load(faults.seed, faults.ledger.clone());
-}
-
-/// Reads the script again whenever it changes; one that is wrong is reported, and the old one stays.
-async fn follow_faults(path: &Path, sandbox: &Sandbox, ledger: &Script) -> Result<(), Failure> {
-    let stamp = |path: &Path| -> Option<(SystemTime, u64, u64)> {
-        use std::os::unix::fs::MetadataExt as _;
-        let meta = fs::metadata(path).ok()?;
-        Some((meta.modified().ok()?, meta.len(), meta.ino()))
-    };
-    let mut known = stamp(path);
-    loop {
-        tokio::time::sleep(FAULT_POLL).await;
-        let now = stamp(path);
-        if now == known || now.is_none() {
-            continue;
-        }
-        known = now;
-        match read_faults(path) {
-            Ok(faults) => apply_faults(&faults, sandbox, ledger),
-            Err(error) => tracing::warn!(error, "the fault script is wrong; the old one stays"),
-        }
-    }
+        "ledger": {"url": url, "client_id": stage.access.client_id, "client_secret": stage.access.client_secret},
+        "config": stage.config,
+    }))?;
+    out.flush()
 }

@@ -34,10 +34,10 @@ pub(super) struct StageOptions {
     pub faults: Option<PathBuf>,
     /// One line for each request goes here.
     pub log: Option<PathBuf>,
-    /// How long an access token of the simulated Dropbox is valid.
-    pub expires_in: Option<Duration>,
+    /// Life of an access token of the simulated Dropbox, seconds (Dropbox's own: 14400).
+    pub expires_in: u64,
     /// Synthetic files beside the real ones.
-    pub entries: Option<u64>,
+    pub entries: u64,
     /// The account is a team member's.
     pub team: bool,
 }
@@ -50,8 +50,8 @@ impl StageOptions {
             listen: SocketAddr::from(([127, 0, 0, 1], 0)),
             faults: None,
             log: None,
-            expires_in: None,
-            entries: None,
+            expires_in: 14_400,
+            entries: 0,
             team: false,
         }
     }
@@ -71,7 +71,7 @@ pub(super) struct Stage {
     /// A ready configuration for `droptrail run`.
     pub config: PathBuf,
     pub access: Access,
-    pub sandbox: Sandbox,
+    pub sandbox: Arc<Sandbox>,
     _ledger: Ledger,
     server: JoinHandle<()>,
     shutdown: CancellationToken,
@@ -87,22 +87,23 @@ impl Stage {
         }
         let listener = TcpListener::bind(options.listen).await;
         let listener = listener.map_err(|error| Failure::transient(format!("--listen {}: {error}", options.listen)))?;
-        let address = listener.local_addr().map_err(|error| Failure::transient(format!("no local address: {error}")))?;
+        let address =
+            listener.local_addr().map_err(|error| Failure::transient(format!("no local address: {error}")))?;
         let url = format!("http://{address}");
         let script = Script::default();
         let (ledger, access) = open_ledger(&options.state, &url, script.clone())?;
         let dropbox = Options {
-            expires_in: options.expires_in.unwrap_or(Options::EXPIRES_IN),
-            entries: options.entries.unwrap_or(0),
+            expires_in: options.expires_in,
+            entries: options.entries,
             team: options.team,
             on_code: Arc::new(tell_code),
             ..Options::new(&options.folder, options.state.join("dropbox"))
         };
-        let sandbox = Sandbox::open(dropbox).map_err(|error| Failure::person(error.to_string()))?;
+        let sandbox = Arc::new(Sandbox::open(dropbox).map_err(|error| Failure::person(error.to_string()))?);
         let config = write_config(&options.state, &url, &sandbox, &access)?;
         let shutdown = CancellationToken::new();
         if let Some(path) = options.faults {
-            follow(path, &sandbox, script, shutdown.clone()).await;
+            follow(path, sandbox.clone(), script, shutdown.clone()).await;
         }
         // One address for everything: what the ledger has no route for is the Dropbox's.
         let router = logged("ledger", loopback_only(ledger.router()), log.as_ref());
@@ -124,16 +125,16 @@ impl Stage {
 }
 
 /// Puts the faults in force before anybody is told the address, and follows the file as it changes.
-async fn follow(path: PathBuf, sandbox: &Sandbox, script: Script, shutdown: CancellationToken) {
-    let sandbox = sandbox.clone();
+async fn follow(path: PathBuf, sandbox: Arc<Sandbox>, script: Script, shutdown: CancellationToken) {
+    let loaded = Arc::new(tokio::sync::Notify::new());
+    let first = loaded.clone();
     let load = move |file: faults::File| {
         sandbox.load_faults(file.seed, file.dropbox);
         script.load(file.seed, file.ledger);
+        first.notify_one();
     };
-    if let Ok(file) = faults::read(&path) {
-        load(file);
-    }
     tokio::spawn(faults::watch(path, load, shutdown));
+    let _ = tokio::time::timeout(LAST_REQUESTS, loaded.notified()).await;
 }
 
 fn logged(server: &'static str, router: Router, log: Option<&Log>) -> Router {
@@ -155,7 +156,8 @@ fn open_ledger(state: &Path, url: &str, script: Script) -> Result<(Ledger, Acces
     }
     // The name is taken only if we were killed before the credentials were stored.
     let made = ledger.add_tenancy("sandbox", None);
-    let made = made.or_else(|_| ledger.add_tenancy(&format!("sandbox-{}", uuid::Uuid::new_v4()), None)).map_err(failure)?;
+    let made =
+        made.or_else(|_| ledger.add_tenancy(&format!("sandbox-{}", uuid::Uuid::new_v4()), None)).map_err(failure)?;
     let access = Access { client_id: made.client_id, client_secret: made.client_secret };
     let text = serde_json::to_string(&access).unwrap_or_default();
     write_private(&file, &text).map_err(|error| Failure::transient(format!("{}: {error}", file.display())))?;

@@ -8,13 +8,19 @@ pub(super) fn make(folder: &Path) -> std::io::Result<()> {
     std::fs::create_dir_all(folder.join("Contracts/2026"))?;
     let picture = bmp();
     let samples: [(&str, &[u8]); 7] = [
-        ("Read me first.txt", b"Each file in this folder has a public record of its content. Change one, or add one.\n"),
+        (
+            "Read me first.txt",
+            b"Each file in this folder has a public record of its content. Change one, or add one.\n",
+        ),
         ("Contracts/2026/Supply agreement.md", b"# Supply agreement\n\nThe parties agree on the following terms.\n"),
         ("Contracts/2026/Signatures.csv", b"party,signed_on\nseller,2026-01-15\nbuyer,2026-01-17\n"),
         ("Minutes.html", b"<!doctype html><title>Minutes</title><p>The board met and decided.</p>\n"),
         ("Logo.bmp", &picture),
         ("Empty file", b""),
-        ("\u{1f4dc} \u{43f}\u{440}\u{43e}\u{442}\u{43e}\u{43a}\u{43e}\u{43b}.txt", b"Names may be in any script; none of them leaves this machine.\n"),
+        (
+            "\u{1f4dc} \u{43f}\u{440}\u{43e}\u{442}\u{43e}\u{43a}\u{43e}\u{43b}.txt",
+            b"Names may be in any script; none of them leaves this machine.\n",
+        ),
     ];
     for (name, content) in samples {
         let path = folder.join(name);
