@@ -25,8 +25,15 @@ macro_rules! say {
 
 /// Options of `ledger`.
 #[derive(Debug, clap::Args)]
-#[command(args_conflicts_with_subcommands = true)]
 pub struct Args {
+    // Boxed, because it is much larger than the options of other commands.
+    #[command(flatten)]
+    what: Box<What>,
+}
+
+#[derive(Debug, clap::Args)]
+#[command(args_conflicts_with_subcommands = true)]
+struct What {
     #[command(subcommand)]
     command: Option<Command>,
     #[command(flatten)]
@@ -100,7 +107,7 @@ struct Run {
 /// # Errors
 /// See the exit statuses in the README.
 pub fn run(args: Args, _global: &Global) -> Result<ExitCode, Failure> {
-    match (args.command, args.run) {
+    match (args.what.command, args.what.run) {
         (Some(Command::AddTenancy { name, data, domain, json }), _) => {
             let made = Operator::open(&data).and_then(|ledger| ledger.add_tenancy(&name, domain.as_deref()));
             let made = made.map_err(failure)?;
@@ -129,9 +136,8 @@ pub fn run(args: Args, _global: &Global) -> Result<ExitCode, Failure> {
         }
         (None, Some(run)) => return listen(run),
         (None, None) => {
-            return Err(Failure::person("neither a command nor an address was given").hint(
-                "run `droptrail ledger --listen 127.0.0.1:8088 --data DIR`, or see `droptrail ledger --help`",
-            ));
+            return Err(Failure::person("neither a command nor an address was given")
+                .hint("run `droptrail ledger --listen 127.0.0.1:8088 --data DIR`, or see `droptrail ledger --help`"));
         }
     }
     Ok(ExitCode::SUCCESS)

@@ -111,7 +111,8 @@ impl Log {
             .query_row([], |row| Ok((row.get::<_, i64>(0)?, row.get::<_, String>(1)?)))
             .optional()?;
         let Some((seq, idtimestamp)) = last else { return Ok(Log { next: 0, last: None }) };
-        let last = IdTimestamp::parse(&idtimestamp).ok_or_else(|| Error::Corrupt(format!("idtimestamp {idtimestamp:?}")))?;
+        let last =
+            IdTimestamp::parse(&idtimestamp).ok_or_else(|| Error::Corrupt(format!("idtimestamp {idtimestamp:?}")))?;
         let next = u64::try_from(seq + 1).map_err(|_| Error::Corrupt(format!("commit sequence {seq}")))?;
         Ok(Log { next, last: Some(last) })
     }

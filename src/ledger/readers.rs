@@ -74,7 +74,10 @@ impl Readers {
     }
 }
 
-fn snapshot<T, E: From<Error>>(connection: &Connection, work: impl FnOnce(&Connection) -> Result<T, E>) -> Result<T, E> {
+fn snapshot<T, E: From<Error>>(
+    connection: &Connection,
+    work: impl FnOnce(&Connection) -> Result<T, E>,
+) -> Result<T, E> {
     let transaction = connection.unchecked_transaction().map_err(Error::from)?;
     let result = work(connection);
     transaction.finish().map_err(Error::from)?;

@@ -39,7 +39,8 @@ pub(super) fn replace(
     for (path, value) in old.difference(&new) {
         delete.execute(params![space, term(scope, path, value), subject])?;
     }
-    let mut insert = connection.prepare_cached("INSERT OR IGNORE INTO terms (space, term, subject) VALUES (?1, ?2, ?3)")?;
+    let mut insert =
+        connection.prepare_cached("INSERT OR IGNORE INTO terms (space, term, subject) VALUES (?1, ?2, ?3)")?;
     for (path, value) in new.difference(&old) {
         insert.execute(params![space, term(scope, path, value), subject])?;
     }

@@ -38,7 +38,10 @@ impl Writer {
     }
 
     /// Runs `work` in a transaction and gives its result once it is durable. If `work` fails, nothing of it is kept.
-    pub(super) async fn write<T, E>(&self, work: impl FnOnce(&Connection) -> Result<T, E> + Send + 'static) -> Result<T, E>
+    pub(super) async fn write<T, E>(
+        &self,
+        work: impl FnOnce(&Connection) -> Result<T, E> + Send + 'static,
+    ) -> Result<T, E>
     where
         T: Send + 'static,
         E: From<Error> + Send + 'static,

@@ -9,7 +9,7 @@ use crate::support::{World, eventually};
 
 #[tokio::test]
 async fn a_record_goes_from_pending_over_stored_and_committed_to_confirmed() {
-    let world = World::with(|options| options.commit_delay = Duration::from_millis(300)).await;
+    let world = World::with(|options| options.commit_delay = Duration::from_secs(1)).await;
     let tenant = world.tenant("acme").await;
     let asset = tenant.create(true, json!({"a": "1"})).await;
     let mut seen: Vec<String> = Vec::new();
@@ -61,15 +61,42 @@ async fn all_fields_are_always_there_in_the_order_of_the_api() {
             .collect();
         assert!(places.is_sorted(), "{text}");
     };
-    let asset = ["identity", "behaviours", "attributes", "confirmation_status", "tracked", "owner", "at_time", "proof_mechanism",
-        "chain_id", "public", "tenant_identity"];
+    let asset = [
+        "identity",
+        "behaviours",
+        "attributes",
+        "confirmation_status",
+        "tracked",
+        "owner",
+        "at_time",
+        "proof_mechanism",
+        "chain_id",
+        "public",
+        "tenant_identity",
+    ];
     in_order(&answer.text, &asset);
     let body = json!({"operation": "Record", "behaviour": "RecordEvidence"});
     let event = tenant.post(&format!("v2/{}/events", answer.identity()), &body).await;
-    let names = ["identity", "asset_identity", "event_attributes", "asset_attributes", "operation", "behaviour",
-        "timestamp_declared", "timestamp_accepted", "timestamp_committed", "principal_declared", "principal_accepted",
-        "confirmation_status", "transaction_id", "block_number", "transaction_index", "from", "tenant_identity",
-        "merklelog_entry"];
+    let names = [
+        "identity",
+        "asset_identity",
+        "event_attributes",
+        "asset_attributes",
+        "operation",
+        "behaviour",
+        "timestamp_declared",
+        "timestamp_accepted",
+        "timestamp_committed",
+        "principal_declared",
+        "principal_accepted",
+        "confirmation_status",
+        "transaction_id",
+        "block_number",
+        "transaction_index",
+        "from",
+        "tenant_identity",
+        "merklelog_entry",
+    ];
     in_order(&event.text, &names);
     assert_eq!(event.json["timestamp_committed"], "1970-01-01T00:00:00Z");
     assert_eq!(event.json["merklelog_entry"], json!({"commit": null, "confirm": null, "unequivocal": null}));

@@ -9,7 +9,8 @@ async fn the_public_view_blanks_principals_and_shows_everything_else_alike_under
     let world = World::new().await;
     let tenant = world.tenant("acme").await;
     let asset = tenant.create(true, json!({"document_hash_value": "ab", "arc_profile": "Document"})).await;
-    let event = tenant.record(&asset, json!({"arc_display_type": "Publish"}), json!({"document_hash_value": "cd"})).await;
+    let event =
+        tenant.record(&asset, json!({"arc_display_type": "Publish"}), json!({"document_hash_value": "cd"})).await;
     tenant.confirmed(&event).await;
     let own = tenant.get(&format!("v2/{event}")).await.json;
     let anybody = world.anybody();
@@ -30,7 +31,9 @@ async fn the_public_view_blanks_principals_and_shows_everything_else_alike_under
         let listed = anybody.get(&format!("{base}{asset}/events")).await;
         assert_eq!(column(&listed, "/operation"), ["Record", "NewAsset"]);
         let found = anybody
-            .get(&format!("{base}assets/-/events?asset_attributes.document_hash_value=cd&asset.attributes.arc_profile=Document"))
+            .get(&format!(
+                "{base}assets/-/events?asset_attributes.document_hash_value=cd&asset.attributes.arc_profile=Document"
+            ))
             .await;
         assert_eq!(column(&found, "/identity"), [format!("public{event}")]);
     }
@@ -44,7 +47,10 @@ async fn nothing_of_a_principal_can_be_learned_by_asking_in_public() {
     tenant.confirmed(&asset).await;
     let asked = |value: String| {
         let anybody = world.anybody();
-        async move { column(&anybody.get(&format!("v2/publicassets/-/events?principal_accepted.{value}")).await, "/identity").len() }
+        async move {
+            column(&anybody.get(&format!("v2/publicassets/-/events?principal_accepted.{value}")).await, "/identity")
+                .len()
+        }
     };
     assert_eq!(asked(format!("subject={}", tenant.credentials.client_id)).await, 0);
     assert_eq!(asked("display_name=acme".into()).await, 0);
@@ -72,7 +78,10 @@ async fn only_committed_records_of_public_assets_are_public() {
     assert_eq!(tenant.get(&format!("v2/{public}")).await.json["attributes"]["tag"], "y");
     assert_eq!(column(&anybody.get("publicassets/-/events").await, "/asset_attributes/tag"), ["x"]);
     assert_eq!(column(&anybody.get("publicassets/-/events?asset.attributes.tag=y").await, "/identity"), [""; 0]);
-    assert_eq!(column(&tenant.get("v2/assets/-/events?asset_attributes.tag=y").await, "/confirmation_status"), ["PENDING"; 2]);
+    assert_eq!(
+        column(&tenant.get("v2/assets/-/events?asset_attributes.tag=y").await, "/confirmation_status"),
+        ["PENDING"; 2]
+    );
     world.faults("");
     tenant.confirmed(&pending).await;
     let found = anybody.get("publicassets/-/events?asset_attributes.tag=y").await;
@@ -98,7 +107,11 @@ async fn a_tenancy_sees_only_its_own_and_nobody_else_can_add_events() {
     assert_eq!(column(&other.get("v2/assets/-/events").await, "/identity"), [""; 0]);
     let anybody = world.anybody();
     let assets = json!({"attributes": {}});
-    for answer in [anybody.get("v2/assets").await, anybody.get("v2/assets/-/events").await, anybody.post("v2/assets", &assets).await] {
+    for answer in [
+        anybody.get("v2/assets").await,
+        anybody.get("v2/assets/-/events").await,
+        anybody.post("v2/assets", &assets).await,
+    ] {
         assert_eq!((answer.status, &answer.json["code"]), (401, &json!(16)));
     }
 }
@@ -114,7 +127,8 @@ async fn the_public_url_of_asset_and_event_leads_to_the_public_view() {
         let url = tenant.get(&format!("v2/{identity}:publicurl")).await.json["publicurl"].as_str().map(str::to_owned);
         assert_eq!(url.as_deref(), Some(format!("{}/archivist/public{identity}", world.url).as_str()));
         let path = format!("public{identity}");
-        let answer = eventually(|| async { Some(world.anybody().get(&path).await).filter(|answer| answer.status == 200) }).await;
+        let answer =
+            eventually(|| async { Some(world.anybody().get(&path).await).filter(|answer| answer.status == 200) }).await;
         assert_eq!(answer.json["identity"], path);
     }
     assert_eq!(tenant.get(&format!("v2/{private}:publicurl")).await.status, 400);

@@ -62,7 +62,8 @@ async fn assets_are_found_by_every_kind_of_filter_and_only_the_tenancys_own() {
     ] {
         let answer = tenant.get(&format!("v2/assets?{query}")).await;
         assert_eq!(column(&answer, "/attributes/name").join(" "), expected, "{query}");
-        let counted = tenant.get_with(&format!("v2/assets?{query}&page_size=1"), &[("x-request-total-count", "true")]).await;
+        let counted =
+            tenant.get_with(&format!("v2/assets?{query}&page_size=1"), &[("x-request-total-count", "true")]).await;
         let total = expected.split_whitespace().count().to_string();
         assert_eq!(counted.header("x-total-count"), Some(total.as_str()), "{query}");
     }
@@ -98,7 +99,10 @@ async fn events_are_found_by_every_kind_of_filter_and_only_the_tenancys_own() {
         (&format!("principal_accepted.subject={client}"), all),
         ("principal_accepted.subject=x", ""),
         ("timestamp_declared_before=2020-05-05T00:00:01Z", "Record:three"),
-        ("timestamp_declared_since=2020-05-05T00:00:00Z&timestamp_declared_before=2020-05-05T00:00:00.000001Z", "Record:three"),
+        (
+            "timestamp_declared_since=2020-05-05T00:00:00Z&timestamp_declared_before=2020-05-05T00:00:00.000001Z",
+            "Record:three",
+        ),
         ("timestamp_declared_before=2020-05-05T00:00:00Z", ""),
         ("timestamp_accepted_since=2020-05-05T00:00:00Z", all),
         ("timestamp_accepted_before=2020-05-05T00:00:00Z", ""),
@@ -117,8 +121,9 @@ async fn events_are_found_by_every_kind_of_filter_and_only_the_tenancys_own() {
         let operations = column(&answer, "/operation").into_iter().zip(column(&answer, "/asset_attributes/name"));
         let shown: Vec<String> = operations.map(|(operation, name)| format!("{operation}:{name}")).collect();
         assert_eq!(shown.join(" "), expected, "{query}");
-        let counted =
-            tenant.get_with(&format!("v2/assets/-/events?{query}&page_size=1"), &[("X-Request-Total-Count", "true")]).await;
+        let counted = tenant
+            .get_with(&format!("v2/assets/-/events?{query}&page_size=1"), &[("X-Request-Total-Count", "true")])
+            .await;
         let total = expected.split_whitespace().count().to_string();
         assert_eq!(counted.header("x-total-count"), Some(total.as_str()), "{query}");
     }
@@ -147,8 +152,15 @@ async fn events_of_one_asset_are_listed_alone_and_newest_first() {
 async fn an_unknown_or_malformed_parameter_is_refused_with_an_error_body() {
     let world = World::new().await;
     let tenant = world.tenant("acme").await;
-    for path in ["v2/assets?what=1", "v2/assets?attributes.=1", "v2/assets?filters=a", "v2/assets?page_size=-1",
-        "v2/assets/-/events?attributes.a=1", "v2/assets/-/events?event_attributes.a..b=1", "v2/publicassets/-/events?what=1"] {
+    for path in [
+        "v2/assets?what=1",
+        "v2/assets?attributes.=1",
+        "v2/assets?filters=a",
+        "v2/assets?page_size=-1",
+        "v2/assets/-/events?attributes.a=1",
+        "v2/assets/-/events?event_attributes.a..b=1",
+        "v2/publicassets/-/events?what=1",
+    ] {
         let answer = tenant.get(path).await;
         assert_eq!(answer.status, 400, "{path}");
         assert_eq!(answer.json["code"], 3);

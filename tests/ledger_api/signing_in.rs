@@ -5,7 +5,7 @@ use std::time::Duration;
 use base64::Engine as _;
 use serde_json::{Value, json};
 
-use crate::support::{Tenant, World, client, eventually};
+use crate::support::{Tenant, World, eventually};
 
 #[tokio::test]
 async fn a_token_is_shaped_as_a_jwt_that_names_the_tenancy() {
@@ -35,9 +35,10 @@ async fn wrong_credentials_get_401_and_a_malformed_request_400() {
         assert!(!answer.text.contains(&tenant.credentials.client_secret));
     }
     let url = format!("{}/archivist/iam/v1/appidp/token", world.url);
-    let other = client().post(&url).form(&[("grant_type", "password")]).send().await.expect("an answer");
+    let other = world.client.post(&url).form(&[("grant_type", "password")]).send().await.expect("an answer");
     assert_eq!(other.status(), 400);
-    let json = client().post(&url).json(&json!({"grant_type": "client_credentials"})).send().await.expect("an answer");
+    let json =
+        world.client.post(&url).json(&json!({"grant_type": "client_credentials"})).send().await.expect("an answer");
     assert_eq!(json.status(), 400);
     assert_eq!(tenant.credentials.client_secret.len(), 64);
 }
@@ -67,9 +68,10 @@ async fn a_token_ends_after_its_time_and_a_new_one_can_be_had() {
     let world = World::with(|options| options.token_ttl = Duration::from_secs(1)).await;
     let tenant = world.tenant("acme").await;
     assert_eq!(tenant.get("v2/assets").await.status, 200);
-    let answer = eventually(|| async { Some(tenant.get("v2/assets").await).filter(|answer| answer.status != 200) }).await;
+    let answer =
+        eventually(|| async { Some(tenant.get("v2/assets").await).filter(|answer| answer.status != 200) }).await;
     assert_eq!(answer.status, 401);
-    let again = Tenant::sign_in(&world.url, tenant.credentials.clone()).await;
+    let again = Tenant::sign_in(&world, tenant.credentials.clone()).await;
     assert_eq!(again.get("v2/assets").await.status, 200);
 }
 

@@ -19,8 +19,19 @@ async fn the_leaf_fields_are_kept_exactly_as_the_public_view_answers_them() {
         world.database().query_row(sql, [uuid], |row| Ok((row.get(0)?, row.get(1)?))).expect("a leaf");
     assert_eq!(seq, 1);
     let kept: Value = serde_json::from_str(&fields).expect("JSON");
-    let names = ["identity", "event_attributes", "asset_attributes", "operation", "behaviour", "timestamp_declared",
-        "timestamp_accepted", "timestamp_committed", "principal_accepted", "principal_declared", "tenant_identity"];
+    let names = [
+        "identity",
+        "event_attributes",
+        "asset_attributes",
+        "operation",
+        "behaviour",
+        "timestamp_declared",
+        "timestamp_accepted",
+        "timestamp_committed",
+        "principal_accepted",
+        "principal_declared",
+        "tenant_identity",
+    ];
     assert_eq!(kept.as_object().map(serde_json::Map::len), Some(names.len()));
     for name in names {
         assert_eq!(kept[name], shown[name], "{name}");
@@ -101,7 +112,7 @@ async fn a_second_ledger_on_the_same_data_is_refused_and_an_operator_is_not() {
     let operator = Operator::open(&world.data).expect("beside it");
     let made = operator.add_tenancy("late", None).expect("made");
     assert!(matches!(operator.add_tenancy("late", None), Err(Error::Tenancy(_))));
-    let late = Tenant::sign_in(&world.url, made).await;
+    let late = Tenant::sign_in(&world, made).await;
     late.create(true, json!({})).await;
     operator.set_domain("late", "late.example").expect("set");
     assert!(matches!(operator.set_domain("nobody", "x.example"), Err(Error::Tenancy(_))));

@@ -12,6 +12,7 @@ pub struct World {
     pub ledger: Ledger,
     pub url: String,
     pub script: faults::Script,
+    pub client: reqwest::Client,
     pub data: PathBuf,
     end: CancellationToken,
     served: tokio::task::JoinHandle<()>,
@@ -40,7 +41,7 @@ impl World {
         ledger.set_public_url(&url);
         let end = CancellationToken::new();
         let served = tokio::spawn(serve::serve(listener, ledger.router(), None, end.clone()));
-        World { ledger, url, script, data, end, served, directory: None }
+        World { ledger, url, script, client: client(), data, end, served, directory: None }
     }
 
     /// Ends it and gives the directory, with all that it holds.
@@ -58,7 +59,7 @@ impl World {
 
     pub async fn tenant(&self, name: &str) -> Tenant {
         let credentials = self.ledger.add_tenancy(name, Some("acme.example")).expect("a tenancy");
-        Tenant::sign_in(&self.url, credentials).await
+        Tenant::sign_in(self, credentials).await
     }
 
     pub fn anybody(&self) -> Tenant {
@@ -68,7 +69,7 @@ impl World {
             client_id: String::new(),
             client_secret: String::new(),
         };
-        Tenant { url: self.url.clone(), token: None, credentials }
+        Tenant { url: self.url.clone(), client: self.client.clone(), token: None, credentials }
     }
 
     pub fn database(&self) -> rusqlite::Connection {
@@ -79,6 +80,7 @@ impl World {
 #[derive(Clone)]
 pub struct Tenant {
     pub url: String,
+    pub client: reqwest::Client,
     pub token: Option<String>,
     pub credentials: Credentials,
 }
@@ -96,13 +98,16 @@ impl Answer {
     }
 
     pub fn identity(&self) -> String {
-        self.json["identity"].as_str().unwrap_or_else(|| panic!("no identity in {} {}", self.status, self.text)).to_owned()
+        self.json["identity"]
+            .as_str()
+            .unwrap_or_else(|| panic!("no identity in {} {}", self.status, self.text))
+            .to_owned()
     }
 }
 
 impl Tenant {
-    pub async fn sign_in(url: &str, credentials: Credentials) -> Tenant {
-        let mut tenant = Tenant { url: url.to_owned(), token: None, credentials };
+    pub async fn sign_in(world: &World, credentials: Credentials) -> Tenant {
+        let mut tenant = Tenant { credentials, ..world.anybody() };
         let answer = tenant.ask_for_token(&tenant.credentials.client_secret).await;
         assert_eq!(answer.status, 200, "{}", answer.text);
         tenant.token = Some(answer.json["access_token"].as_str().expect("a token").to_owned());
@@ -116,7 +121,7 @@ impl Tenant {
             ("client_secret", secret),
             ("audience", "tolerated"),
         ];
-        let request = client().post(format!("{}/archivist/iam/v1/appidp/token", self.url)).form(&form);
+        let request = self.client.post(format!("{}/archivist/iam/v1/appidp/token", self.url)).form(&form);
         read(request).await.expect("an answer")
     }
 
@@ -133,7 +138,7 @@ impl Tenant {
     }
 
     pub async fn get_with(&self, path: &str, headers: &[(&str, &str)]) -> Answer {
-        let mut request = self.signed(client().get(format!("{}/archivist/{path}", self.url)));
+        let mut request = self.signed(self.client.get(format!("{}/archivist/{path}", self.url)));
         for (name, value) in headers {
             request = request.header(*name, *value);
         }
@@ -141,7 +146,7 @@ impl Tenant {
     }
 
     pub async fn try_post(&self, path: &str, body: &str) -> Result<Answer, reqwest::Error> {
-        read(self.signed(client().post(format!("{}/archivist/{path}", self.url)).body(body.to_owned()))).await
+        read(self.signed(self.client.post(format!("{}/archivist/{path}", self.url)).body(body.to_owned()))).await
     }
 
     pub async fn post(&self, path: &str, body: &Value) -> Answer {
@@ -169,7 +174,8 @@ impl Tenant {
     }
 }
 
-pub fn client() -> reqwest::Client {
+/// Costly to make (it reads the system's certificates), so there is one for each world.
+fn client() -> reqwest::Client {
     reqwest::Client::builder().no_proxy().build().expect("a client")
 }
 
