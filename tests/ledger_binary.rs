@@ -153,6 +153,35 @@ async fn the_fault_script_is_read_again_when_it_changes() {
 }
 
 #[tokio::test]
+async fn sigint_ends_it_within_three_seconds_even_while_a_request_is_being_served() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let script = directory.path().join("faults.toml");
+    std::fs::write(&script, "[[ledger]]\nfault = 'slow'\nvalue = 60\n").expect("written");
+    let mut ledger = Running::start(&directory.path().join("data"), &["--faults", &script.display().to_string()]);
+    let request = client().get(format!("{}/archivist/publicassets/-/events", ledger.url)).send();
+    let request = tokio::spawn(request);
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    ledger.signal("INT");
+    let began = Instant::now();
+    assert_eq!(ledger.child.wait().expect("it ends").code(), Some(0));
+    assert!(began.elapsed() < Duration::from_secs(3));
+    assert!(request.await.expect("no panic").is_err());
+}
+
+#[test]
+fn a_database_that_is_none_is_a_persons_to_mend_and_is_left_as_it_is() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let file = directory.path().join("ledger.db");
+    std::fs::write(&file, "this is not a database, and long enough to be told from one".repeat(100)).expect("written");
+    let before = std::fs::read(&file).expect("read");
+    for arguments in [vec!["--listen", "127.0.0.1:0"], vec!["add-tenancy", "acme"]] {
+        let output = run(&arguments, directory.path());
+        assert_eq!(output.status.code(), Some(2), "{}", String::from_utf8_lossy(&output.stderr));
+    }
+    assert_eq!(std::fs::read(&file).expect("read"), before);
+}
+
+#[tokio::test]
 async fn with_a_certificate_http_1_and_2_are_served_over_tls() {
     let directory = tempfile::tempdir().expect("a directory");
     // A certificate for localhost and 127.0.0.1 that is good for nothing else, and its key.

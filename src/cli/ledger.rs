@@ -191,10 +191,14 @@ async fn serve_until_told(run: Run, tls: Option<Tls>, script: faults::Script) ->
     let cannot_listen = |error| Failure::transient(format!("cannot listen on {}: {error}", run.listen));
     let listener = tokio::net::TcpListener::bind(run.listen).await.map_err(cannot_listen)?;
     let address = listener.local_addr().map_err(cannot_listen)?;
-    let url = format!("{}://{address}", if tls.is_some() { "https" } else { "http" });
-    // On an unspecified address the request's own Host says better where the ledger is.
-    if !url_is_given && !address.ip().is_unspecified() {
-        ledger.set_public_url(&url);
+    let scheme = if tls.is_some() { "https" } else { "http" };
+    let url = format!("{scheme}://{address}");
+    if !url_is_given {
+        ledger.set_public_url(if address.ip().is_unspecified() {
+            format!("{scheme}://{}:{}", host_name(), address.port())
+        } else {
+            url.clone()
+        });
     }
     let end = CancellationToken::new();
     if let Some(path) = run.faults {
@@ -211,4 +215,11 @@ async fn serve_until_told(run: Run, tls: Option<Tls>, script: faults::Script) ->
     serve(listener, ledger.router(), tls, end).await;
     let _ = tokio::task::spawn_blocking(move || ledger.close()).await;
     Ok(ExitCode::SUCCESS)
+}
+
+/// This machine's name, for links of a ledger that listens on all addresses.
+fn host_name() -> String {
+    let name = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+    let name = name.trim();
+    if name.is_empty() { "localhost".to_owned() } else { name.to_owned() }
 }
