@@ -168,16 +168,25 @@ fn listen(run: Run) -> Result<ExitCode, Failure> {
         _ => None,
     };
     let script = faults::Script::default();
-    if let Some(path) = &run.faults {
-        let file = faults::read(path).map_err(failure)?;
-        script.load(file.seed, file.ledger);
-    }
+    let watch = match &run.faults {
+        Some(path) => {
+            let (watch, file) = faults::Watch::open(path).map_err(failure)?;
+            script.load(file.seed, file.ledger);
+            Some(watch)
+        }
+        None => None,
+    };
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
     let runtime = runtime.map_err(|error| Failure::transient(format!("cannot start the runtime: {error}")))?;
-    runtime.block_on(serve_until_told(run, tls, script))
+    runtime.block_on(serve_until_told(run, tls, script, watch))
 }
 
-async fn serve_until_told(run: Run, tls: Option<Tls>, script: faults::Script) -> Result<ExitCode, Failure> {
+async fn serve_until_told(
+    run: Run,
+    tls: Option<Tls>,
+    script: faults::Script,
+    watch: Option<faults::Watch>,
+) -> Result<ExitCode, Failure> {
     let mut signals = signal_hook_tokio::Signals::new([SIGTERM, SIGINT])
         .map_err(|error| Failure::transient(format!("cannot listen for signals: {error}")))?;
     let options = Options {
@@ -201,9 +210,9 @@ async fn serve_until_told(run: Run, tls: Option<Tls>, script: faults::Script) ->
         });
     }
     let end = CancellationToken::new();
-    if let Some(path) = run.faults {
+    if let Some(watch) = watch {
         let load = move |file: faults::File| script.load(file.seed, file.ledger);
-        tokio::spawn(faults::watch(path, load, end.clone()));
+        tokio::spawn(watch.run(load, end.clone()));
     }
     let told = end.clone();
     tokio::spawn(async move {

@@ -74,7 +74,7 @@ async fn a_lagging_search_hides_new_records_that_can_be_read_by_identity() {
     let tenant = world.tenant("acme").await;
     let old = tenant.create(true, json!({"tag": "x"})).await;
     tenant.confirmed(&old).await;
-    world.faults("[[ledger]]\nfault = 'search_lag'\nvalue = 1.0");
+    world.faults("[[ledger]]\nfault = 'search_lag'\nvalue = 2.0");
     let new = tenant.create(true, json!({"tag": "x"})).await;
     let answer = tenant.get_with("v2/assets?attributes.tag=x", &[("x-request-total-count", "true")]).await;
     assert!(!column(&answer, "/identity").contains(&new));
@@ -98,8 +98,6 @@ async fn a_stalled_committer_commits_nothing_until_it_is_let_go() {
     let asset = tenant.create(true, json!({})).await;
     tokio::time::sleep(Duration::from_millis(60)).await;
     assert_eq!(tenant.get(&format!("v2/{asset}")).await.json["confirmation_status"], "PENDING");
-    world.faults("[[ledger]]\nfault = 'reject_uncommitted'");
-    // The committer goes on now, so the asset may be committed before the event is asked for; stall it again at once.
     world.faults("[[ledger]]\nfault = 'committer_stall'\n[[ledger]]\nfault = 'reject_uncommitted'");
     let fresh = tenant.create(true, json!({})).await;
     let answer = tenant.try_post(&format!("v2/{fresh}/events"), EVENT).await.expect("an answer");

@@ -79,6 +79,25 @@ async fn unknown_paths_and_methods_get_an_error_body() {
     let answer = tenant.post(&format!("v2/{asset}"), &json!({})).await;
     assert_eq!((answer.status, &answer.json["code"]), (405, &json!(12)));
     assert_eq!(tenant.get("v2/assets/11111111-1111-4111-8111-111111111111").await.status, 404);
+    for path in ["v2/assets/%ff", "v2/assets/what", "v2/assets/-", "v2/publicassets/%00/events"] {
+        let answer = tenant.get(path).await;
+        assert_eq!((answer.status, &answer.json["code"]), (400, &json!(3)), "{path}");
+    }
+}
+
+#[tokio::test]
+async fn the_routes_can_be_merged_with_others_that_have_a_fallback_of_their_own() {
+    let world = World::new().await;
+    let others = axum::Router::new().route("/2/files", axum::routing::get(|| async { "files" }));
+    let merged = others.fallback(|| async { "elsewhere" }).merge(world.ledger.router());
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let url = format!("http://{}", listener.local_addr().expect("an address"));
+    tokio::spawn(serve_within(Limits::default(), listener, merged, None, CancellationToken::new()));
+    for (path, expected) in [("/2/files", "files"), ("/what", "elsewhere"), ("/archivist/what", "Not Found")] {
+        let text =
+            world.client.get(format!("{url}{path}")).send().await.expect("an answer").text().await.expect("text");
+        assert!(text.contains(expected), "{path}: {text}");
+    }
 }
 
 #[tokio::test]
