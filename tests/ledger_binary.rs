@@ -1,4 +1,5 @@
 //! `droptrail ledger` as a program: what it prints, what it refuses, and that kill -9 loses nothing acknowledged.
+#![cfg(feature = "ledger")]
 
 use std::collections::BTreeSet;
 use std::io::{BufRead as _, BufReader};
