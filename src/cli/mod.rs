@@ -11,6 +11,7 @@ mod output;
 pub mod run;
 #[cfg(feature = "sandbox")]
 pub mod sandbox;
+mod state;
 pub mod status;
 pub mod verify;
 
