@@ -161,7 +161,9 @@ fn next(folder: &str, woken: Option<Result<(), String>>, state_dir: &Path) -> St
             "{folder} is approved, but the daemon could not be told ({why}): reload it, for example with systemctl \
              reload droptrail; else it sees it when it starts again"
         ),
-        None => format!("{folder} is approved; no daemon runs on {}: it goes on when it is started", state_dir.display()),
+        None => {
+            format!("{folder} is approved; no daemon runs on {}: it goes on when it is started", state_dir.display())
+        }
     }
 }
 
@@ -195,7 +197,10 @@ mod tests {
     #[test]
     fn the_question_says_how_many_files_become_public_for_ever() {
         let (_, text) = answered("no\n");
-        assert!(text.contains("12345 files of /A\\u{202e} will be recorded in tenancy acme, public for ever"), "{text}");
+        assert!(
+            text.contains("12345 files of /A\\u{202e} will be recorded in tenancy acme, public for ever"),
+            "{text}"
+        );
         assert!(text.contains("cannot be taken back"), "{text}");
     }
 

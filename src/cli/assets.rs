@@ -57,12 +57,7 @@ pub fn run(args: Args, global: &Global) -> Result<ExitCode, Failure> {
     Ok(ExitCode::SUCCESS)
 }
 
-fn json<W: Write>(
-    report: &Report,
-    select: &Select<'_>,
-    skipped: bool,
-    output: &mut Output<W>,
-) -> Result<(), Failure> {
+fn json<W: Write>(report: &Report, select: &Select<'_>, skipped: bool, output: &mut Output<W>) -> Result<(), Failure> {
     if skipped {
         report.skipped(select, |row| output.json_line(&Skipped::from(row)))
     } else {

@@ -35,7 +35,9 @@ impl From<OpenError> for Failure {
                 .hint("correct state_dir, or put the database back; it is never replaced by an empty one"),
             OpenError::Newer(..) => Failure::person(message).hint("run the newer droptrail that wrote it"),
             OpenError::Damaged(..) => Failure::person(message).hint("stop the daemon and put back a backup"),
-            OpenError::Unusable(..) => Failure::transient(message).hint("see to the disk and to permissions, try again"),
+            OpenError::Unusable(..) => {
+                Failure::transient(message).hint("see to the disk and to permissions, try again")
+            }
         }
     }
 }

@@ -37,9 +37,8 @@ fn is_uuid(text: &str) -> bool {
 
 /// Whether `path` is `place` or in it; a `place` without a leading slash may begin at any folder.
 fn is_at_or_below(path: &str, place: &str) -> bool {
-    let below = |path: &str, place: &str| {
-        path.strip_prefix(place).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
-    };
+    let below =
+        |path: &str, place: &str| path.strip_prefix(place).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
     if place.is_empty() || place.starts_with('/') {
         return below(path, place);
     }

@@ -109,7 +109,8 @@ pub(super) fn block<W: Write>(asset: &Asset, output: &mut Output<W>) -> Result<(
         None => Ok(()),
     };
     let version = asset.document_version.map(|version| version.to_string());
-    let waiting = (asset.waiting > 0).then(|| format!("{}, the next one {}", plural(asset.waiting, "version"), asset.state));
+    let waiting =
+        (asset.waiting > 0).then(|| format!("{}, the next one {}", plural(asset.waiting, "version"), asset.state));
     say("file", Some(&asset.file_id))?;
     say("tenancy", Some(&asset.tenancy))?;
     say("public record", asset.public_url.as_deref())?;

@@ -117,11 +117,7 @@ fn show_stuck<W: Write>(status: &Status, output: &mut Output<W>) -> Result<(), F
 
 /// Rows under headings, numbers to the right; what does not fit is taken from the first column. Further lines stand
 /// indented below their row.
-fn grid<const N: usize, W: Write>(
-    headings: [&str; N],
-    rows: &[Row<N>],
-    output: &mut Output<W>,
-) -> Result<(), Failure> {
+fn grid<const N: usize, W: Write>(headings: [&str; N], rows: &[Row<N>], output: &mut Output<W>) -> Result<(), Failure> {
     let is_number = |cell: &str| !cell.is_empty() && cell.bytes().all(|byte| byte.is_ascii_digit());
     let right: [bool; N] = std::array::from_fn(|column| rows.iter().all(|(cells, _)| is_number(&cells[column])));
     let mut all = vec![headings.map(str::to_owned)];

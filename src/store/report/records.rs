@@ -103,13 +103,13 @@ impl Report {
             Select::All | Select::Path(_) => ("?1 IS NULL", None),
             Select::FileId(id) => ("f.file_id = ?1", Some(id)),
             Select::Asset(uuid) => ("a.identity = ?1", Some(uuid)),
-            Select::Hash(digest) => (
-                "a.id IN (SELECT asset FROM publication WHERE document_hash = ?1 OR content_hash = ?1)",
-                Some(digest),
-            ),
+            Select::Hash(digest) => {
+                ("a.id IN (SELECT asset FROM publication WHERE document_hash = ?1 OR content_hash = ?1)", Some(digest))
+            }
         };
-        let sql =
-            format!("SELECT a.id, f.path_display FROM asset a JOIN file f ON f.id = a.file WHERE {condition} ORDER BY a.id");
+        let sql = format!(
+            "SELECT a.id, f.path_display FROM asset a JOIN file f ON f.id = a.file WHERE {condition} ORDER BY a.id"
+        );
         let mut details = self.connection.prepare_cached(DETAILS).map_err(read)?;
         rows(&self.connection, &sql, value, |row| {
             if let Select::Path(passes) = select
