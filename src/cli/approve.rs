@@ -1,7 +1,7 @@
 //! `droptrail approve`: lets a held folder publish. Shows what would become public for ever, asks, leaves the request in
 //! the database and wakes the daemon; the daemon alone acts on it.
 
-use std::io::{BufRead, Write};
+use std::io::{BufRead, IsTerminal as _, Write};
 use std::path::Path;
 use std::process::ExitCode;
 
@@ -12,7 +12,7 @@ use super::{Failure, Global, Output, state};
 use crate::config::{self, Config};
 use crate::daemon;
 use crate::observe::escape;
-use crate::store::report::HeldReport;
+use crate::store::report::{HeldReport, LinkReport};
 use crate::store::{Request, ask};
 
 /// Options of `approve`.
@@ -58,10 +58,14 @@ pub fn run(args: Args, global: &Global) -> Result<ExitCode, Failure> {
     let config = config::load(&global.config)?;
     let folder = linked(&config, &args.folder)?;
     let mut output = Output::stdout();
-    let held: Vec<HeldReport> = match state::report(&config.state_dir)? {
-        Some(report) => report.held()?.into_iter().filter(|held| same(&held.folder, &folder)).collect(),
-        None => Vec::new(),
-    };
+    let (mut held, mut listing): (Vec<HeldReport>, bool) = (Vec::new(), false);
+    if let Some(report) = state::report(&config.state_dir)? {
+        held = report.held()?.into_iter().filter(|held| same(&held.folder, &folder)).collect();
+        if held.is_empty() {
+            let under_way = |link: LinkReport| same(&link.folder, &folder) && link.state == "listing";
+            listing = report.links()?.into_iter().any(under_way);
+        }
+    }
     let running = daemon::holder(&config.state_dir);
     let mut approved = Approved {
         links: held.iter().map(|held| Waiting { tenancy: held.tenancy.clone(), files: held.files }).collect(),
@@ -76,11 +80,19 @@ pub fn run(args: Args, global: &Global) -> Result<ExitCode, Failure> {
             output.json(&approved)?;
         } else {
             output.line(&format!("nothing of {} waits for an approval, so nothing was done", approved.folder))?;
+            if listing {
+                output.line("(it is being listed; whether it has to wait is known at the end of that)")?;
+            }
         }
         output.finish()?;
         return Ok(ExitCode::SUCCESS);
     };
-    if !args.yes && !agreed(&approved, std::io::stdin().lock(), &mut std::io::stderr().lock()) {
+    let refused = !args.yes && !agreed(&approved, std::io::stdin().lock(), &mut std::io::stderr().lock());
+    if !args.yes && !std::io::stdin().is_terminal() {
+        // Nobody has typed the end of the question's line.
+        let _ = writeln!(std::io::stderr());
+    }
+    if refused {
         return Err(Failure::transient(format!("{} is not approved; nothing was changed", approved.folder)));
     }
     ask(&config.state_dir, &Request::Approve(first.folder.clone()))?;
@@ -141,9 +153,6 @@ fn agreed(approved: &Approved, mut input: impl BufRead, terminal: &mut impl Writ
     let mut answer = String::new();
     // More than any answer, so that an endless line cannot fill the memory.
     let read = std::io::Read::take(&mut input, 1024).read_line(&mut answer);
-    if !answer.ends_with('\n') {
-        let _ = writeln!(terminal);
-    }
     read.is_ok() && ["yes", "y"].contains(&answer.trim().to_lowercase().as_str())
 }
 

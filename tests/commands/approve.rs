@@ -48,7 +48,7 @@ async fn a_yes_is_left_for_the_daemon_to_find_when_it_starts() {
     let text = String::from_utf8_lossy(&output.stdout);
     assert!(text.contains("no daemon runs") && text.contains("when it is started"), "{text}");
     let expected = Request::Approve("/Contracts".into());
-    assert_eq!(requests(&place).await, [expected.clone()], "as the database spells it");
+    assert_eq!(requests(&place).await, std::slice::from_ref(&expected), "as the database spells it");
 
     let answer = place.json(&["approve", "/contracts", "--yes", "--json"], 0);
     assert_eq!(

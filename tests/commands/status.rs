@@ -75,9 +75,8 @@ async fn every_number_that_the_database_knows_is_shown_under_its_documented_name
         "skipped: 2 excluded, 1 symlink",
         "publications-parked (acme) since",
         "what to do: see droptrail status",
-        "parked in acme: /Contracts/",
-        "the ledger answered 400\\nforged line",
-        "uncertain in acme: /Contracts/",
+        "parked in acme: the ledger answered 400\\nforged line\n    /Contracts/",
+        "uncertain in acme: the connection was lost\n    /Contracts/",
     ] {
         assert!(text.contains(part), "{part:?} is missing:\n{text}");
     }

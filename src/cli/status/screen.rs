@@ -3,49 +3,55 @@
 use std::io::Write;
 use std::path::Path;
 
-use super::{Condition, Link, Status, Tenancy};
+use super::{Condition, Link, Status, Stuck, Tenancy};
 use crate::cli::state::{plural, time};
 use crate::cli::{Failure, Output};
 use crate::observe::{Code, escape};
 
 const WIDTH: usize = 80;
+const HEIGHT: usize = 24;
+/// So many of the publications that are stuck are shown in any case.
+const FEW: usize = 3;
 /// The first column is never cut below this.
 const LEAST: usize = 12;
 
 /// Prints all of it; `file` is the configuration's.
 pub(super) fn show<W: Write>(status: &Status, file: &Path, output: &mut Output<W>) -> Result<(), Failure> {
-    output.line(&match (status.running, status.process) {
-        (true, Some(process)) => format!("droptrail is running (process {process})"),
-        (true, None) => "droptrail is running".to_owned(),
-        (false, _) => "droptrail is NOT running; what follows is as it was when it last ran".to_owned(),
-    })?;
-    output.line(&match &status.account {
-        Some(account) => format!("Dropbox account {account}"),
-        None => "Dropbox account not known yet: the daemon has not been connected with it so far".to_owned(),
-    })?;
-    output.line("")?;
+    let mut lines = vec![
+        match (status.running, status.process) {
+            (true, Some(process)) => format!("droptrail is running (process {process})"),
+            (true, None) => "droptrail is running".to_owned(),
+            (false, _) => "droptrail is NOT running; what follows is as it was when it last ran".to_owned(),
+        },
+        match &status.account {
+            Some(account) => format!("Dropbox account {account}"),
+            None => "Dropbox account not known yet: the daemon has not been connected with it so far".to_owned(),
+        },
+        String::new(),
+    ];
     if status.links.is_empty() {
-        output.line(&format!("no folder is linked: add a [[link]] to {}", file.display()))?;
+        lines.push(format!("no folder is linked: add a [[link]] to {}", file.display()));
     } else {
         let rows: Vec<_> = status.links.iter().map(link).collect();
-        grid(["LINKED FOLDER", "TENANCY", "STATE", "FILES", "SKIPPED"], &rows, output)?;
+        grid(["LINKED FOLDER", "TENANCY", "STATE", "FILES", "SKIPPED"], &rows, &mut lines);
     }
-    output.line("")?;
+    lines.push(String::new());
     if status.tenancies.is_empty() {
-        output.line(&format!("no tenancy to publish to: add a [[tenancy]] to {}", file.display()))?;
+        lines.push(format!("no tenancy to publish to: add a [[tenancy]] to {}", file.display()));
     } else {
         let rows: Vec<_> = status.tenancies.iter().map(tenancy).collect();
         let headings = ["TENANCY", "STATE", "PENDING", "UNCERTAIN", "RECORDED", "CONFIRMED", "PARKED"];
-        grid(headings, &rows, output)?;
+        grid(headings, &rows, &mut lines);
     }
-    output.line("")?;
+    lines.push(String::new());
     if status.conditions.is_empty() {
-        output.line(if status.running { "no trouble" } else { "no trouble was left" })?;
+        lines.push(if status.running { "no trouble" } else { "no trouble was left" }.to_owned());
     }
     for condition in &status.conditions {
-        show_condition(condition, output)?;
+        show_condition(condition, &mut lines);
     }
-    show_stuck(status, output)
+    show_stuck(status, &mut lines);
+    lines.iter().try_for_each(|line| output.line(line))
 }
 
 type Row<const N: usize> = ([String; N], Vec<String>);
@@ -85,39 +91,49 @@ fn tenancy(tenancy: &Tenancy) -> Row<7> {
     (cells, if more.is_empty() { more } else { vec![more.join(", ")] })
 }
 
-fn show_condition<W: Write>(condition: &Condition, output: &mut Output<W>) -> Result<(), Failure> {
+fn show_condition(condition: &Condition, lines: &mut Vec<String>) {
     let subject = if condition.subject.is_empty() { String::new() } else { format!(" ({})", condition.subject) };
-    wrapped(&format!("{}{subject} since {}", condition.code, time(&condition.since)), 0, output)?;
-    wrapped(&condition.text, 4, output)?;
+    wrap(&format!("{}{subject} since {}", condition.code, time(&condition.since)), 0, lines);
+    wrap(&condition.text, 4, lines);
     if let Ok(code) = condition.code.parse::<Code>() {
-        wrapped(&format!("what to do: {}", code.mend()), 4, output)?;
+        wrap(&format!("what to do: {}", code.mend()), 4, lines);
     }
-    Ok(())
 }
 
-fn show_stuck<W: Write>(status: &Status, output: &mut Output<W>) -> Result<(), Failure> {
-    if status.stuck.is_empty() {
-        return Ok(());
-    }
-    output.line("")?;
+/// Publications that a person may have to look at, under what they have in common; as many as the screen has room for,
+/// and a few in any case.
+fn show_stuck(status: &Status, lines: &mut Vec<String>) {
+    let Some(first) = status.stuck.first() else { return };
+    lines.push(String::new());
+    let common = |stuck: &Stuck| {
+        let reason = stuck.reason.as_deref().filter(|reason| !reason.is_empty()).unwrap_or("no reason is known");
+        format!("{} in {}: {reason}", stuck.state, stuck.tenancy)
+    };
+    let mut heading = common(first);
+    wrap(&heading, 0, lines);
+    let mut shown = 0;
     for stuck in &status.stuck {
-        let start = format!("{} in {}: ", stuck.state, stuck.tenancy);
-        let room = WIDTH.saturating_sub(start.chars().count());
-        output.line(&format!("{start}{}", cut(&escape(&stuck.path), room)))?;
-        if let Some(reason) = stuck.reason.as_deref().filter(|reason| !reason.is_empty()) {
-            wrapped(reason, 4, output)?;
+        // Two lines: the prompt's, and the one that says how many more there are.
+        if shown >= FEW && lines.len() + 2 >= HEIGHT {
+            break;
         }
+        if common(stuck) != heading {
+            heading = common(stuck);
+            wrap(&heading, 0, lines);
+        }
+        lines.push(format!("    {}", cut(&escape(&stuck.path), WIDTH - 4)));
+        shown += 1;
     }
     let all: u64 = status.tenancies.iter().map(|tenancy| tenancy.parked + tenancy.uncertain).sum();
-    match all.saturating_sub(status.stuck.len() as u64) {
-        0 => Ok(()),
-        more => output.line(&format!("and {} more", plural(more, "publication"))),
+    match all.saturating_sub(shown as u64) {
+        0 => {}
+        more => lines.push(format!("    and {}", plural(more, "more publication"))),
     }
 }
 
 /// Rows under headings, numbers to the right; what does not fit is taken from the first column. Further lines stand
 /// indented below their row.
-fn grid<const N: usize, W: Write>(headings: [&str; N], rows: &[Row<N>], output: &mut Output<W>) -> Result<(), Failure> {
+fn grid<const N: usize>(headings: [&str; N], rows: &[Row<N>], lines: &mut Vec<String>) {
     let is_number = |cell: &str| !cell.is_empty() && cell.bytes().all(|byte| byte.is_ascii_digit());
     let right: [bool; N] = std::array::from_fn(|column| rows.iter().all(|(cells, _)| is_number(&cells[column])));
     let mut all = vec![headings.map(str::to_owned)];
@@ -132,12 +148,11 @@ fn grid<const N: usize, W: Write>(headings: [&str; N], rows: &[Row<N>], output: 
             let (cell, width) = (cut(&cells[column], widths[column]), widths[column]);
             if right[column] { format!("{cell:>width$}") } else { format!("{cell:<width$}") }
         });
-        output.line(padded.join("  ").trim_end())?;
+        lines.push(padded.join("  ").trim_end().to_owned());
         for line in below {
-            wrapped(line, 4, output)?;
+            wrap(line, 4, lines);
         }
     }
-    Ok(())
 }
 
 /// At most `width` characters: an ellipsis stands for what was taken from the middle, because the ends of a path say
@@ -155,13 +170,12 @@ fn cut(text: &str, width: usize) -> String {
 }
 
 /// Text broken at spaces, every line indented.
-fn wrapped<W: Write>(text: &str, indent: usize, output: &mut Output<W>) -> Result<(), Failure> {
-    let text = escape(text);
+fn wrap(text: &str, indent: usize, lines: &mut Vec<String>) {
     let mut line = String::new();
-    for word in text.split(' ') {
+    for word in escape(text).split(' ') {
         let full = indent + line.chars().count() + 1 + word.chars().count() > WIDTH;
         if full && !line.is_empty() {
-            output.line(&format!("{:indent$}{line}", ""))?;
+            lines.push(format!("{:indent$}{line}", ""));
             line.clear();
         }
         if !line.is_empty() {
@@ -169,7 +183,7 @@ fn wrapped<W: Write>(text: &str, indent: usize, output: &mut Output<W>) -> Resul
         }
         line.push_str(word);
     }
-    output.line(&format!("{:indent$}{line}", ""))
+    lines.push(format!("{:indent$}{line}", ""));
 }
 
 #[cfg(test)]
@@ -225,12 +239,14 @@ mod tests {
                 since: "2026-03-01T04:05:06.789Z".into(),
                 text: "the newest record ".repeat(8),
             }],
-            stuck: vec![super::super::Stuck {
-                tenancy: "acme".into(),
-                path: long,
-                state: "parked".into(),
-                reason: Some("the ledger answered 400".into()),
-            }],
+            stuck: (0..10)
+                .map(|n| Stuck {
+                    tenancy: "acme".into(),
+                    path: format!("{long}{n}"),
+                    state: "parked".into(),
+                    reason: Some("the ledger answered 400".into()),
+                })
+                .collect(),
         }
     }
 
@@ -249,11 +265,10 @@ mod tests {
             "9876543",
             "database-behind (a-longer-name) since 2026-03-01 04:05:06Z",
             "what to do: put the newest database back",
-            "parked in acme: /Very",
+            "parked in acme: the ledger answered 400\n    /Very",
             "…xxx",
-            "/end\n",
-            "    the ledger answered 400",
-            "and 11 more publications",
+            "/end0\n",
+            "more publications",
         ] {
             assert!(text.contains(part), "{part:?} is missing:\n{text}");
         }

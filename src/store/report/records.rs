@@ -1,7 +1,7 @@
 //! Each file in each tenancy and what it has on the ledger, and the files that are not published. Row by row, because
 //! there may be millions; a row that is not asked for costs no more than a look at its path.
 
-use rusqlite::{CachedStatement, Connection, Row, params};
+use rusqlite::{OptionalExtension as _, Row, ToSql, params};
 
 use super::{Error, Report};
 use crate::digest::Digest;
@@ -89,6 +89,13 @@ const DETAILS: &str = "
     LEFT JOIN link h ON h.id = n.held_by LEFT JOIN watch w ON w.id = h.watch
     WHERE a.id = ?1";
 
+/// Rows looked at before anything is handed over: no reading transaction stays open while a slow reader takes its time,
+/// because it would keep the daemon's log file growing.
+const CHUNK: usize = 500;
+
+/// Link and place of a skipped file.
+type Position = (i64, String);
+
 impl Report {
     /// Calls `each` for every selected file in every tenancy that has, or is to have, a record of it, oldest first.
     ///
@@ -99,7 +106,24 @@ impl Report {
         select: &Select<'_>,
         mut each: impl FnMut(AssetReport) -> Result<(), E>,
     ) -> Result<(), E> {
-        let (condition, value): (&str, Option<&dyn rusqlite::ToSql>) = match select {
+        let mut after = i64::MIN;
+        loop {
+            let chunk = self.asset_chunk(select, after).map_err(read)?;
+            for (id, passes) in &chunk {
+                after = *id;
+                if *passes && let Some(report) = self.asset(*id).map_err(read)? {
+                    each(report)?;
+                }
+            }
+            if chunk.len() < CHUNK {
+                return Ok(());
+            }
+        }
+    }
+
+    /// The next assets by row, and whether their path passes.
+    fn asset_chunk(&self, select: &Select<'_>, after: i64) -> rusqlite::Result<Vec<(i64, bool)>> {
+        let (condition, value): (&str, Option<&dyn ToSql>) = match select {
             Select::All | Select::Path(_) => ("?1 IS NULL", None),
             Select::FileId(id) => ("f.file_id = ?1", Some(id)),
             Select::Asset(uuid) => ("a.identity = ?1", Some(uuid)),
@@ -107,94 +131,21 @@ impl Report {
                 ("a.id IN (SELECT asset FROM publication WHERE document_hash = ?1 OR content_hash = ?1)", Some(digest))
             }
         };
-        let sql = format!(
-            "SELECT a.id, f.path_display FROM asset a JOIN file f ON f.id = a.file WHERE {condition} ORDER BY a.id"
-        );
-        let mut details = self.connection.prepare_cached(DETAILS).map_err(read)?;
-        rows(&self.connection, &sql, value, |row| {
-            if let Select::Path(passes) = select
-                && !passes(text(row, 1).map_err(read)?)
-            {
-                return Ok(());
-            }
-            match one(&mut details, row.get(0).map_err(read)?).map_err(read)? {
-                Some(report) => each(report),
-                None => Ok(()),
-            }
-        })
+        let mut statement = self.connection.prepare_cached(&format!(
+            "SELECT a.id, f.path_display FROM asset a JOIN file f ON f.id = a.file
+             WHERE a.id > ?2 AND {condition} ORDER BY a.id LIMIT ?3"
+        ))?;
+        let rows = statement.query_map(params![value, after, CHUNK as i64], |row| {
+            Ok((row.get(0)?, select.passes(row.get_ref(1)?.as_str()?)))
+        })?;
+        rows.collect()
     }
 
-    /// Calls `each` for every selected file that a link does not publish, by link and path. An asset selects nothing.
-    ///
-    /// # Errors
-    /// If the database cannot be read, or `each` fails.
-    pub fn skipped<E: From<Error>>(
-        &self,
-        select: &Select<'_>,
-        mut each: impl FnMut(SkippedReport) -> Result<(), E>,
-    ) -> Result<(), E> {
-        let (condition, value): (&str, Option<&dyn rusqlite::ToSql>) = match select {
-            Select::All | Select::Path(_) => ("?1 IS NULL", None),
-            Select::FileId(id) => ("f.file_id = ?1", Some(id)),
-            Select::Asset(_) => ("?1 IS NOT NULL", None),
-            Select::Hash(digest) => ("f.content_hash = ?1", Some(digest)),
-        };
-        let sql = format!(
-            "SELECT t.name, w.folder, f.path_display, f.file_id, f.content_hash, s.reason
-             FROM skipped s JOIN link l ON l.id = s.link JOIN watch w ON w.id = l.watch JOIN tenancy t ON t.id = l.tenancy
-             JOIN place p ON p.watch = l.watch AND p.path_lower = s.path_lower JOIN file f ON f.id = p.file
-             WHERE l.linked = 1 AND {condition} ORDER BY s.link, s.path_lower"
-        );
-        rows(&self.connection, &sql, value, |row| {
-            if let Select::Path(passes) = select
-                && !passes(text(row, 2).map_err(read)?)
-            {
-                return Ok(());
-            }
-            let report = |row: &Row<'_>| -> rusqlite::Result<SkippedReport> {
-                Ok(SkippedReport {
-                    tenancy: row.get(0)?,
-                    folder: row.get(1)?,
-                    path: row.get(2)?,
-                    file_id: row.get(3)?,
-                    dropbox_content_hash: row.get(4)?,
-                    reason: row.get(5)?,
-                })
-            };
-            each(report(row).map_err(read)?)
-        })
-    }
-}
-
-fn read<E: From<Error>>(error: rusqlite::Error) -> E {
-    E::from(Error::from(error))
-}
-
-fn text<'a>(row: &'a Row<'_>, column: usize) -> rusqlite::Result<&'a str> {
-    Ok(row.get_ref(column)?.as_str()?)
-}
-
-/// Runs `sql`, whose only parameter is `value`, and hands over one row after the other.
-fn rows<E: From<Error>>(
-    connection: &Connection,
-    sql: &str,
-    value: Option<&dyn rusqlite::ToSql>,
-    mut each: impl FnMut(&Row<'_>) -> Result<(), E>,
-) -> Result<(), E> {
-    let mut statement = connection.prepare(sql).map_err(read)?;
-    let mut rows = statement.query(params![value]).map_err(read)?;
-    while let Some(row) = rows.next().map_err(read)? {
-        each(row)?;
-    }
-    Ok(())
-}
-
-/// `None` where nothing was ever to be recorded, or what was has been cancelled.
-fn one(details: &mut CachedStatement<'_>, asset: i64) -> rusqlite::Result<Option<AssetReport>> {
-    use rusqlite::OptionalExtension as _;
-    let number = |row: &Row<'_>, column| Ok::<_, rusqlite::Error>(row.get::<_, Option<i64>>(column)?.map(|n| n as u64));
-    details
-        .query_row([asset], |row| {
+    /// `None` where nothing was ever to be recorded, or what was has been cancelled.
+    fn asset(&self, id: i64) -> rusqlite::Result<Option<AssetReport>> {
+        let number =
+            |row: &Row<'_>, column| Ok::<_, rusqlite::Error>(row.get::<_, Option<i64>>(column)?.map(|n| n as u64));
+        let report = |row: &Row<'_>| {
             Ok(AssetReport {
                 tenancy: row.get(0)?,
                 url: row.get(1)?,
@@ -211,6 +162,78 @@ fn one(details: &mut CachedStatement<'_>, asset: i64) -> rusqlite::Result<Option
                 waiting: number(row, 12)?.unwrap_or_default(),
                 withdrawn: row.get(13)?,
             })
-        })
-        .optional()
+        };
+        self.connection.prepare_cached(DETAILS)?.query_row([id], report).optional()
+    }
+
+    /// Calls `each` for every selected file that a link does not publish, by link and path. An asset selects nothing.
+    ///
+    /// # Errors
+    /// If the database cannot be read, or `each` fails.
+    pub fn skipped<E: From<Error>>(
+        &self,
+        select: &Select<'_>,
+        mut each: impl FnMut(SkippedReport) -> Result<(), E>,
+    ) -> Result<(), E> {
+        let mut after = (i64::MIN, String::new());
+        loop {
+            let chunk = self.skipped_chunk(select, &after).map_err(read)?;
+            let more = chunk.len() == CHUNK;
+            for (position, report) in chunk {
+                after = position;
+                if let Some(report) = report {
+                    each(report)?;
+                }
+            }
+            if !more {
+                return Ok(());
+            }
+        }
+    }
+
+    /// The next skipped files by link and place, each with where it stands; `None` where the path does not pass.
+    fn skipped_chunk(
+        &self,
+        select: &Select<'_>,
+        after: &Position,
+    ) -> rusqlite::Result<Vec<(Position, Option<SkippedReport>)>> {
+        let (condition, value): (&str, Option<&dyn ToSql>) = match select {
+            Select::All | Select::Path(_) => ("?1 IS NULL", None),
+            Select::FileId(id) => ("f.file_id = ?1", Some(id)),
+            Select::Asset(_) => ("?1 IS NOT NULL", None),
+            Select::Hash(digest) => ("f.content_hash = ?1", Some(digest)),
+        };
+        let mut statement = self.connection.prepare_cached(&format!(
+            "SELECT t.name, w.folder, f.path_display, f.file_id, f.content_hash, s.reason, s.link, s.path_lower
+             FROM skipped s JOIN link l ON l.id = s.link JOIN watch w ON w.id = l.watch JOIN tenancy t ON t.id = l.tenancy
+             JOIN place p ON p.watch = l.watch AND p.path_lower = s.path_lower JOIN file f ON f.id = p.file
+             WHERE l.linked = 1 AND (s.link, s.path_lower) > (?2, ?3) AND {condition}
+             ORDER BY s.link, s.path_lower LIMIT ?4"
+        ))?;
+        let rows = statement.query_map(params![value, after.0, after.1, CHUNK as i64], |row| {
+            let report = SkippedReport {
+                tenancy: row.get(0)?,
+                folder: row.get(1)?,
+                path: row.get(2)?,
+                file_id: row.get(3)?,
+                dropbox_content_hash: row.get(4)?,
+                reason: row.get(5)?,
+            };
+            Ok(((row.get(6)?, row.get(7)?), select.passes(&report.path).then_some(report)))
+        })?;
+        rows.collect()
+    }
+}
+
+impl Select<'_> {
+    fn passes(&self, path: &str) -> bool {
+        match self {
+            Select::Path(passes) => passes(path),
+            _ => true,
+        }
+    }
+}
+
+fn read<E: From<Error>>(error: rusqlite::Error) -> E {
+    E::from(Error::from(error))
 }
