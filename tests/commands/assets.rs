@@ -186,3 +186,24 @@ fn before_a_daemon_ever_ran_there_is_nothing_to_list() {
     assert!(place.text(&["assets"], 0).contains("the daemon has not run"));
     assert!(!place.state().exists());
 }
+
+#[tokio::test]
+async fn long_lists_are_complete_in_order_and_without_repetition() {
+    let place = Place::new(&["/Contracts"]);
+    let planted = place.plant(&[("/Contracts", &["*.tmp"])]).await;
+    let many = |end: &str| -> Vec<_> {
+        (0..1000).map(|n| file(&format!("{n:04}{end}"), &format!("/Contracts/{n:04}{end}"), &format!("{n}"))).collect()
+    };
+    planted.page("/Contracts", many(".pdf"), 0).await;
+    planted.page("/Contracts", many(".tmp"), 0).await;
+    planted.close().await;
+    let expected = |end: &str, from: usize| (from..1000).map(|n| format!("{n:04}{end}")).collect::<Vec<_>>();
+    assert_eq!(ids(&place.lines(&["assets", "--json"])), expected(".pdf", 0));
+    assert_eq!(ids(&place.lines(&["assets", "--skipped", "--json"])), expected(".tmp", 0));
+    assert_eq!(ids(&place.lines(&["assets", "--json", "/Contracts/09*"])), expected(".pdf", 900));
+    assert_eq!(
+        place.text(&["assets", "09*"], 0).lines().count(),
+        1 + 100,
+        "headings and every match, held back or not"
+    );
+}
