@@ -13,6 +13,7 @@ pub mod run;
 pub mod sandbox;
 #[cfg(feature = "sandbox")]
 mod stage;
+mod state;
 pub mod status;
 pub mod verify;
 

@@ -82,9 +82,6 @@ impl Stage {
     pub async fn open(options: StageOptions) -> Result<Stage, Failure> {
         let log = options.log.as_deref().map(Log::open).transpose();
         let log = log.map_err(|error| Failure::person(format!("--log: {error}")))?;
-        if let Some(path) = &options.faults {
-            faults::read(path).map_err(|error| Failure::person(format!("--faults: {error}")))?;
-        }
         let listener = TcpListener::bind(options.listen).await;
         let listener = listener.map_err(|error| Failure::transient(format!("--listen {}: {error}", options.listen)))?;
         let address =
@@ -102,8 +99,8 @@ impl Stage {
         let sandbox = Arc::new(Sandbox::open(dropbox).map_err(|error| Failure::person(error.to_string()))?);
         let config = write_config(&options.state, &url, &sandbox, &access)?;
         let shutdown = CancellationToken::new();
-        if let Some(path) = options.faults {
-            follow(path, sandbox.clone(), script, shutdown.clone()).await;
+        if let Some(path) = &options.faults {
+            follow(path, sandbox.clone(), script, shutdown.clone())?;
         }
         // One address for everything: what the ledger has no route for is the Dropbox's.
         let router = logged("ledger", loopback_only(ledger.router()), log.as_ref());
@@ -125,16 +122,15 @@ impl Stage {
 }
 
 /// Puts the faults in force before anybody is told the address, and follows the file as it changes.
-async fn follow(path: PathBuf, sandbox: Arc<Sandbox>, script: Script, shutdown: CancellationToken) {
-    let loaded = Arc::new(tokio::sync::Notify::new());
-    let first = loaded.clone();
+fn follow(path: &Path, sandbox: Arc<Sandbox>, script: Script, shutdown: CancellationToken) -> Result<(), Failure> {
+    let (watch, first) = faults::Watch::open(path).map_err(|error| Failure::person(format!("--faults: {error}")))?;
     let load = move |file: faults::File| {
         sandbox.load_faults(file.seed, file.dropbox);
         script.load(file.seed, file.ledger);
-        first.notify_one();
     };
-    tokio::spawn(faults::watch(path, load, shutdown));
-    let _ = tokio::time::timeout(LAST_REQUESTS, loaded.notified()).await;
+    load(first);
+    tokio::spawn(watch.run(load, shutdown));
+    Ok(())
 }
 
 fn logged(server: &'static str, router: Router, log: Option<&Log>) -> Router {
