@@ -316,12 +316,14 @@ fn cancel(connection: &Connection, link: LinkId) -> Result<u64> {
              SELECT l.id FROM asset JOIN place ON place.file = asset.file
              JOIN link l ON l.watch = place.watch AND l.tenancy = publication.tenancy AND l.linked = 1
              WHERE asset.id = publication.asset AND NOT EXISTS
-                 (SELECT 1 FROM skipped WHERE skipped.link = l.id AND skipped.path_lower = place.path_lower) LIMIT 1)
+                 (SELECT 1 FROM skipped WHERE skipped.link = l.id AND skipped.path_lower = place.path_lower
+                      AND skipped.reason = 'excluded') LIMIT 1)
          WHERE via = ?1 AND open = 1 AND EXISTS (
              SELECT 1 FROM asset JOIN place ON place.file = asset.file
              JOIN link l ON l.watch = place.watch AND l.tenancy = publication.tenancy AND l.linked = 1
              WHERE asset.id = publication.asset AND NOT EXISTS
-                 (SELECT 1 FROM skipped WHERE skipped.link = l.id AND skipped.path_lower = place.path_lower))",
+                 (SELECT 1 FROM skipped WHERE skipped.link = l.id AND skipped.path_lower = place.path_lower
+                      AND skipped.reason = 'excluded'))",
         [link],
     )?;
     connection.execute(

@@ -19,6 +19,8 @@ mod requests;
 mod schema;
 mod settle;
 mod tenancies;
+#[cfg(test)]
+mod tests;
 
 use std::sync::mpsc;
 

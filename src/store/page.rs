@@ -159,7 +159,8 @@ fn placed_in(connection: &Connection, link: &WatchLink, file: i64) -> Result<Bef
         .prepare_cached(
             "SELECT EXISTS (SELECT 1 FROM place JOIN link ON link.watch = place.watch
              WHERE place.file = ?1 AND link.tenancy = ?2 AND link.linked = 1 AND NOT EXISTS
-                 (SELECT 1 FROM skipped WHERE skipped.link = link.id AND skipped.path_lower = place.path_lower))",
+                 (SELECT 1 FROM skipped WHERE skipped.link = link.id AND skipped.path_lower = place.path_lower
+                      AND skipped.reason = 'excluded'))",
         )?
         .query_row(params![file, link.tenancy], |row| row.get(0))?;
     Ok(if placed { Before::Placed } else { Before::Absent })

@@ -115,6 +115,27 @@ pub(super) fn select(
     Ok(rows.collect::<Result<_, _>>()?)
 }
 
+/// Whose turn it is: what may be sent, and what is no news after all.
+fn turns(
+    connection: &Connection,
+    tenancy: TenancyId,
+    limit: usize,
+) -> Result<(Vec<Publication>, Vec<PublicationId>)> {
+    let (mut found, mut old) = (Vec::new(), Vec::new());
+    for publication in select(connection, TURN, tenancy, limit)? {
+        if repeats(connection, &publication)? {
+            old.push(publication.id);
+        } else {
+            found.push(publication);
+        }
+    }
+    Ok((found, old))
+}
+
+/// Hashed, not held, and nothing before it in its asset is open.
+pub(super) const TURN: &str = "p.state = 'hashed' AND p.open = 1 AND p.held_by IS NULL AND NOT EXISTS
+    (SELECT 1 FROM publication q WHERE q.asset = p.asset AND q.open = 1 AND q.id < p.id)";
+
 /// Whether an unsent version has the content of the record before it, which is confirmed and no Withdraw.
 fn repeats(connection: &Connection, publication: &Publication) -> Result<bool> {
     if publication.kind != Kind::Version || publication.body.is_some() || publication.is_registration() {
@@ -247,22 +268,11 @@ impl Store {
     /// # Errors
     /// If the database cannot be read or written.
     pub async fn sendable(&self, tenancy: TenancyId, limit: usize) -> Result<Vec<Publication>> {
-        let (found, old) = self
-            .read(move |connection| {
-                let turn = "p.state = 'hashed' AND p.open = 1 AND p.held_by IS NULL AND NOT EXISTS
-                    (SELECT 1 FROM publication q WHERE q.asset = p.asset AND q.open = 1 AND q.id < p.id)";
-                let (mut found, mut old) = (Vec::new(), Vec::new());
-                for publication in select(connection, turn, tenancy, limit)? {
-                    if repeats(connection, &publication)? {
-                        old.push(publication.id);
-                    } else {
-                        found.push(publication);
-                    }
-                }
-                Ok((found, old))
-            })
-            .await?;
-        if !old.is_empty() {
+        loop {
+            let (found, old) = self.read(move |connection| turns(connection, tenancy, limit)).await?;
+            if old.is_empty() {
+                return Ok(found);
+            }
             self.write(move |connection| {
                 for id in old {
                     connection.execute("DELETE FROM publication WHERE id = ?1 AND state = 'hashed'", [id])?;
@@ -270,8 +280,8 @@ impl Store {
                 Ok(())
             })
             .await?;
+            // What waited behind them has its turn now.
         }
-        Ok(found)
     }
 
     /// Marks requests as in flight, in one durable commit, before any of them leaves. Gives those that are still to be
