@@ -374,12 +374,11 @@ fn drop_cancelled(connection: &Connection) -> Result<()> {
          DELETE FROM shown WHERE asset IN (SELECT asset FROM cancelled);
          UPDATE asset SET (queued_rev, queued_hash, queued_modified, withdrawn) =
              (SELECT p.rev, CASE WHEN p.state = 'unreadable' THEN NULL ELSE p.content_hash END, p.server_modified,
-                     p.kind = 'withdraw'
+                     coalesce(p.kind = 'withdraw', 0)
               FROM (SELECT 1) LEFT JOIN publication p ON p.id =
                   (SELECT max(q.id) FROM publication q WHERE q.asset = asset.id)),
              queued_watch = NULL
          WHERE id IN (SELECT asset FROM cancelled);
-         UPDATE asset SET withdrawn = 0 WHERE withdrawn IS NULL AND id IN (SELECT asset FROM cancelled);
          DELETE FROM cancelled",
     )?;
     Ok(())

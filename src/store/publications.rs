@@ -99,7 +99,7 @@ pub(super) fn publication(row: &Row<'_>) -> rusqlite::Result<Publication> {
     })
 }
 
-/// Publications of a tenancy under a condition on `p` and `a`, in the order of their rows.
+/// Open publications of a tenancy that wait for no approval, under a condition on `p` and `a`, in the order of their rows.
 pub(super) fn select(
     connection: &Connection,
     condition: &str,
@@ -108,7 +108,7 @@ pub(super) fn select(
 ) -> Result<Vec<Publication>> {
     let sql = format!(
         "SELECT {COLUMNS} FROM publication p JOIN asset a ON a.id = p.asset
-         WHERE p.tenancy = ?1 AND {condition} ORDER BY p.id LIMIT ?2"
+         WHERE p.tenancy = ?1 AND p.open = 1 AND p.held_by IS NULL AND {condition} ORDER BY p.id LIMIT ?2"
     );
     let mut statement = connection.prepare_cached(&sql)?;
     let rows = statement.query_map(params![tenancy, limit as i64], publication)?;
@@ -132,8 +132,8 @@ fn turns(
     Ok((found, old))
 }
 
-/// Hashed, not held, and nothing before it in its asset is open.
-pub(super) const TURN: &str = "p.state = 'hashed' AND p.open = 1 AND p.held_by IS NULL AND NOT EXISTS
+/// Hashed, and nothing before it in its asset is open.
+const TURN: &str = "p.state = 'hashed' AND NOT EXISTS
     (SELECT 1 FROM publication q WHERE q.asset = p.asset AND q.open = 1 AND q.id < p.id)";
 
 /// Whether an unsent version has the content of the record before it, which is confirmed and no Withdraw.
@@ -385,7 +385,8 @@ impl Store {
         self.write(|connection| {
             let sql = "UPDATE publication SET attempts = 0, reason = NULL,
                 state = CASE WHEN document_hash IS NULL AND kind = 'version' THEN 'pending' ELSE 'hashed' END
-                WHERE tenancy IN (SELECT id FROM tenancy) AND state = 'parked' AND open = 1";
+                WHERE tenancy IN (SELECT id FROM tenancy) AND state = 'parked' AND open = 1
+                  AND held_by IS NULL";
             Ok(connection.execute(sql, [])? as u64)
         })
         .await

@@ -191,7 +191,7 @@ impl Report {
             "SELECT t.name, file.path_display, p.state, coalesce(p.reason, '')
              FROM publication p JOIN tenancy t ON t.id = p.tenancy JOIN asset ON asset.id = p.asset
              JOIN file ON file.id = asset.file
-             WHERE p.tenancy = t.id AND p.open = 1 AND p.state IN ('parked', 'uncertain')
+             WHERE p.tenancy = t.id AND p.open = 1 AND p.held_by IS NULL AND p.state IN ('parked', 'uncertain')
              ORDER BY p.id DESC LIMIT ?1",
         )?;
         let rows = statement.query_map([limit], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?)))?;

@@ -157,7 +157,7 @@ CREATE TABLE publication (
 ) STRICT;
 CREATE INDEX publication_of_asset ON publication (asset, id);
 CREATE INDEX publication_open ON publication (asset, id) WHERE open = 1;
-CREATE INDEX publication_work ON publication (tenancy, state, held_by, id) WHERE open = 1;
+CREATE INDEX publication_work ON publication (tenancy, state) WHERE open = 1 AND held_by IS NULL; -- in the order of rows
 CREATE INDEX publication_unhashed ON publication (content_hash) WHERE state = 'pending';
 CREATE INDEX publication_pending ON publication (id) WHERE state = 'pending' AND held_by IS NULL;
 CREATE INDEX publication_held ON publication (held_by) WHERE held_by IS NOT NULL;

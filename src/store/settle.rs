@@ -16,7 +16,8 @@ impl Store {
     pub async fn doubt_in_flight(&self) -> Result<u64> {
         self.write(|connection| {
             let sql = "UPDATE publication SET state = 'uncertain', reason = 'sent, but no answer was seen'
-                       WHERE tenancy IN (SELECT id FROM tenancy) AND state = 'in_flight' AND open = 1";
+                       WHERE tenancy IN (SELECT id FROM tenancy) AND state = 'in_flight' AND open = 1
+                         AND held_by IS NULL";
             Ok(connection.execute(sql, [])? as u64)
         })
         .await
@@ -27,7 +28,7 @@ impl Store {
     /// # Errors
     /// If the database cannot be read.
     pub async fn uncertain(&self, tenancy: TenancyId, limit: usize) -> Result<Vec<Publication>> {
-        self.read(move |connection| select(connection, "p.open = 1 AND p.state = 'uncertain'", tenancy, limit)).await
+        self.read(move |connection| select(connection, "p.state = 'uncertain'", tenancy, limit)).await
     }
 
     /// Publications that were sent and not answered yet, or whose outcome is unknown.
@@ -35,7 +36,7 @@ impl Store {
     /// # Errors
     /// If the database cannot be read.
     pub async fn under_way(&self, tenancy: TenancyId, limit: usize) -> Result<Vec<Publication>> {
-        let condition = "p.open = 1 AND p.state IN ('in_flight', 'uncertain')";
+        let condition = "p.state IN ('in_flight', 'uncertain')";
         self.read(move |connection| select(connection, condition, tenancy, limit)).await
     }
 
@@ -60,7 +61,7 @@ impl Store {
     /// # Errors
     /// If the database cannot be read.
     pub async fn unconfirmed(&self, tenancy: TenancyId, limit: usize) -> Result<Vec<Publication>> {
-        self.read(move |connection| select(connection, "p.open = 1 AND p.state = 'recorded'", tenancy, limit)).await
+        self.read(move |connection| select(connection, "p.state = 'recorded'", tenancy, limit)).await
     }
 
     /// The ledger committed them: the next publications of their assets may leave.
