@@ -95,7 +95,8 @@ impl Store {
             // All marks first, so that a file held by another link that goes too is not spared.
             let gone: Vec<_> = present.into_iter().filter(|(id, _)| !kept.contains(id)).collect();
             for (id, _) in &gone {
-                connection.execute("UPDATE link SET linked = 0, held = 0, approved = 0, fill = NULL WHERE id = ?1", [id])?;
+                connection
+                    .execute("UPDATE link SET linked = 0, held = 0, approved = 0, fill = NULL WHERE id = ?1", [id])?;
             }
             for (id, watch) in gone {
                 synced.cancelled += cancel(connection, id)?;

@@ -133,9 +133,7 @@ impl<'a> Pass<'a> {
                     self.queue(connection, at, link, asset.id, shown, false)
                 }
                 // A revision that was shown before is the present one again: no page will bring it as news.
-                Some(Current::File(current))
-                    if !same(current) && self::seen(connection, asset.id, &current.rev)? =>
-                {
+                Some(Current::File(current)) if !same(current) && self::seen(connection, asset.id, &current.rev)? => {
                     // The cursor that made us ask is not there yet.
                     let at = At { watch: None, ..*at };
                     self.queue(connection, &at, link, asset.id, current, false)
@@ -157,7 +155,10 @@ impl<'a> Pass<'a> {
         if link.excludes.is_match(below) {
             return Some("excluded");
         }
-        shown.skip.or(at.found).or((self.policy.dropbox_hash && shown.content_hash.is_none()).then_some("no-content-hash"))
+        shown
+            .skip
+            .or(at.found)
+            .or((self.policy.dropbox_hash && shown.content_hash.is_none()).then_some("no-content-hash"))
     }
 
     /// Whether a new id goes on with the asset of the file that was at its path; `None` while that must be asked.

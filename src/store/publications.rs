@@ -116,11 +116,7 @@ pub(super) fn select(
 }
 
 /// Whose turn it is: what may be sent, and what is no news after all.
-fn turns(
-    connection: &Connection,
-    tenancy: TenancyId,
-    limit: usize,
-) -> Result<(Vec<Publication>, Vec<PublicationId>)> {
+fn turns(connection: &Connection, tenancy: TenancyId, limit: usize) -> Result<(Vec<Publication>, Vec<PublicationId>)> {
     let (mut found, mut old) = (Vec::new(), Vec::new());
     for publication in select(connection, TURN, tenancy, limit)? {
         if repeats(connection, &publication)? {
@@ -183,10 +179,12 @@ impl Store {
             connection
                 .prepare_cached("INSERT OR IGNORE INTO content VALUES (?1, ?2)")?
                 .execute(params![content_hash, sha256])?;
-            connection.prepare_cached(
-                "UPDATE asset SET queued_hash = ?2 WHERE queued_hash IS NULL AND (id, queued_rev) =
+            connection
+                .prepare_cached(
+                    "UPDATE asset SET queued_hash = ?2 WHERE queued_hash IS NULL AND (id, queued_rev) =
                  (SELECT asset, rev FROM publication WHERE id = ?1 AND content_hash IS NULL)",
-            )?.execute(params![id, content_hash])?;
+                )?
+                .execute(params![id, content_hash])?;
             connection
                 .prepare_cached("UPDATE publication SET content_hash = ?2 WHERE id = ?1 AND content_hash IS NULL")?
                 .execute(params![id, content_hash])?;

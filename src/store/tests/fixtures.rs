@@ -119,6 +119,11 @@ impl Home {
         watches.into_iter().find(|watch| watch.folder == folder).expect("a watch")
     }
 
+    /// The cursor that the folder of a page has now.
+    pub async fn watch_row(&self, page: &PageOf) -> Option<String> {
+        self.store.watch(page.watch).await.expect("a watch").and_then(|watch| watch.cursor)
+    }
+
     pub async fn page_of(&self, folder: &str, changes: Vec<Change>, has_more: bool) -> PageOf {
         let watch = self.watch(folder).await;
         self.cursors.set(self.cursors.get() + 1);
@@ -127,13 +132,7 @@ impl Home {
     }
 
     /// The next page of a folder.
-    pub async fn page(
-        &self,
-        folder: &str,
-        changes: Vec<Change>,
-        has_more: bool,
-        known: &[(&str, Current)],
-    ) -> Applied {
+    pub async fn page(&self, folder: &str, changes: Vec<Change>, has_more: bool, known: &[(&str, Current)]) -> Applied {
         let page = self.page_of(folder, changes, has_more).await;
         self.store.apply(page, self.policy, answers(known)).await.expect("applied")
     }
@@ -183,7 +182,10 @@ impl Home {
     /// One number from the database.
     pub async fn number(&self, sql: &str) -> i64 {
         let sql = sql.to_owned();
-        self.store.read(move |connection| Ok(connection.query_row(&sql, [], |row| row.get(0))?)).await.expect("a number")
+        self.store
+            .read(move |connection| Ok(connection.query_row(&sql, [], |row| row.get(0))?))
+            .await
+            .expect("a number")
     }
 
     /// Everything that is in the database, row for row.
@@ -191,7 +193,8 @@ impl Home {
         self.store
             .read(|connection| {
                 let mut dump = String::new();
-                let mut names = connection.prepare("SELECT name FROM sqlite_schema WHERE type = 'table' ORDER BY name")?;
+                let mut names =
+                    connection.prepare("SELECT name FROM sqlite_schema WHERE type = 'table' ORDER BY name")?;
                 let names: Vec<String> = names.query_map([], |row| row.get(0))?.collect::<Result<_, _>>()?;
                 for name in names {
                     let mut statement = connection.prepare(&format!("SELECT * FROM {name}"))?;

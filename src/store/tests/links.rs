@@ -101,11 +101,8 @@ async fn unlinking_cancels_what_is_not_in_flight_and_linking_again_queues_it_aga
     home.hash_all().await;
     assert_eq!(home.number("SELECT count(*) FROM publication WHERE state <> 'confirmed'").await, 0);
     home.sync(&[link("/f", "t")]).await;
-    let listing = vec![
-        file("id:1", "2", "/f/a", "C", 2),
-        file("id:2", "1", "/f/b", "B", 1),
-        file("id:3", "1", "/f/c", "D", 2),
-    ];
+    let listing =
+        vec![file("id:1", "2", "/f/a", "C", 2), file("id:2", "1", "/f/b", "B", 1), file("id:3", "1", "/f/c", "D", 2)];
     assert_eq!(home.drain("/f", listing).await, 2);
     assert_eq!(home.publish("t").await, ["id:1 2.2 C", "id:3 1.1 D"]);
 }

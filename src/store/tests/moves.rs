@@ -122,7 +122,8 @@ async fn a_tree_that_comes_back_is_new_where_the_old_id_lives_elsewhere_or_the_c
 async fn a_version_of_a_tree_that_came_back_is_read_by_its_new_revision_when_the_old_one_cannot_be() {
     let home = Home::watching(&[link("/f", "t")]).await;
     home.drain("/f", vec![file("id:1", "1", "/f/d/a", "A", 1)]).await;
-    home.drain_asking("/f", vec![deleted("/f/d"), file("id:2", "2", "/f/d/a", "A", 2)], &[("id:1", Current::Gone)]).await;
+    home.drain_asking("/f", vec![deleted("/f/d"), file("id:2", "2", "/f/d/a", "A", 2)], &[("id:1", Current::Gone)])
+        .await;
     let wanted = home.store.unhashed(10).await.expect("unhashed").remove(0);
     assert_eq!(wanted.rev, "1");
     home.store.unreadable(wanted.id, "gone".into(), None).await.expect("unreadable");

@@ -281,6 +281,7 @@ async fn counts_follow_every_state() {
     home.store.unknown(all[3].id, "cut".into()).await.expect("unknown");
     home.store.park(all[4].id, "400".into()).await.expect("parked");
     let counts = home.store.counts(home.tenancy("t").await).await.expect("counts");
-    let numbers = [counts.confirmed, counts.recorded, counts.in_flight, counts.uncertain, counts.parked, counts.pending];
+    let numbers =
+        [counts.confirmed, counts.recorded, counts.in_flight, counts.uncertain, counts.parked, counts.pending];
     assert_eq!(numbers, [1; 6]);
 }
