@@ -12,7 +12,8 @@ use std::time::{Duration, Instant};
 use notify::{EventKind, RecursiveMode, Watcher as _};
 use tokio::sync::watch;
 
-use super::scan::{Error, Scanner};
+use super::facts::Error;
+use super::scan::Scanner;
 
 /// What the thread is told.
 #[derive(Debug)]
@@ -150,11 +151,11 @@ fn run(scanner: &mut Scanner, receiver: &Receiver<Message>, ready: &watch::Sende
             }
             let patience = PATIENCE.saturating_sub(since.elapsed());
             message = receiver.recv_timeout(QUIET.min(patience)).ok();
-            if patience.is_zero() {
-                if let Some(Message::Paths(paths)) = message {
-                    add(&mut dirty, paths);
-                    message = None;
-                }
+            if patience.is_zero()
+                && let Some(Message::Paths(paths)) = message
+            {
+                add(&mut dirty, paths);
+                message = None;
             }
         }
         if everything {
