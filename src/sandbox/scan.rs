@@ -170,7 +170,7 @@ impl Scanner {
     }
 
     /// Looks at folders: all of them, or only those that `dirty` names (absolute paths). Gives those that must be looked at
-    /// again soon, because a file in them was being written.
+    /// again soon, because a file in them was being written, or because they are new.
     ///
     /// # Errors
     /// If the folder itself is gone, or storage fails.
@@ -180,8 +180,23 @@ impl Scanner {
             Some(dirty) => (self.starts(dirty), false),
             None => (vec![String::new()], true),
         };
-        let jobs = self.moment(|scanner| scanner.walk(starts, everything))?;
-        self.read_contents(jobs)
+        let (jobs, appeared) = self.moment(|scanner| scanner.walk(starts, everything))?;
+        let mut again = self.read_contents(jobs)?;
+        if !everything {
+            // A folder that has just come may have changed before anyone watched it.
+            again.extend(appeared);
+        }
+        Ok(again)
+    }
+
+    /// Whether an event names a place that we cannot tell: a folder was renamed before the watch knew its new name.
+    pub fn misses(&self, dirty: &HashSet<PathBuf>) -> bool {
+        dirty.iter().filter_map(|path| path.strip_prefix(&self.root).ok()).any(|path| {
+            path.parent().is_some_and(|parent| {
+                let parent = names::lower(&parent.to_string_lossy());
+                !parent.is_empty() && self.tree.get(&format!("/{parent}")).is_none()
+            })
+        })
     }
 
     /// The known folders to start from: the dirty ones, or the nearest known folder above.
@@ -207,12 +222,15 @@ impl Scanner {
         starts
     }
 
-    fn walk(&mut self, starts: Vec<String>, everything: bool) -> Result<Vec<Job>, Error> {
+    fn walk(&mut self, starts: Vec<String>, everything: bool) -> Result<(Vec<Job>, Vec<PathBuf>), Error> {
         let mut queue: VecDeque<(String, bool)> = starts.into_iter().map(|start| (start, everything)).collect();
-        let (mut jobs, mut looked) = (Vec::new(), Vec::new());
+        let (mut jobs, mut looked, mut appeared) = (Vec::new(), Vec::new(), Vec::new());
         while let Some((dir, deep)) = queue.pop_front() {
             self.go_on()?;
             let Some(found) = self.read_dir(&dir) else { continue };
+            if deep && !everything {
+                appeared.push(self.local(&dir));
+            }
             let mut present = HashSet::new();
             for (display, meta) in found {
                 let path_lower = names::lower(&display);
@@ -232,7 +250,7 @@ impl Scanner {
         jobs.retain(|job: &Job| {
             self.tree.get(names::parent(&job.path_lower)).is_some() || !job.path_lower[1..].contains('/')
         });
-        Ok(jobs)
+        Ok((jobs, appeared))
     }
 
     /// The storable names of a folder, those known already first where two collide.

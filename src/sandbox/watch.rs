@@ -127,7 +127,8 @@ fn watcher(root: &Path, sender: Sender<Message>) -> Option<notify::RecommendedWa
 fn run(scanner: &mut Scanner, receiver: &Receiver<Message>, ready: &watch::Sender<Readiness>) -> Result<(), Error> {
     let began = Instant::now();
     let mut unsettled = scanner.scan(None)?;
-    let mut rest = SAFETY.max(began.elapsed() * RESTRAINT);
+    let mut took = began.elapsed();
+    let mut rest = SAFETY.max(took * RESTRAINT);
     let mut looked = Instant::now();
     tracing::info!(entries = scanner.len(), "the folder is indexed");
     ready.send_replace(Readiness::Ready);
@@ -158,13 +159,18 @@ fn run(scanner: &mut Scanner, receiver: &Receiver<Message>, ready: &watch::Sende
                 message = None;
             }
         }
-        if everything {
+        if everything || looked.elapsed() >= rest {
             let began = Instant::now();
             unsettled = scanner.scan(None)?;
             looked = Instant::now();
-            rest = SAFETY.max(began.elapsed() * RESTRAINT);
+            took = looked - began;
+            rest = SAFETY.max(took * RESTRAINT);
         } else if !dirty.is_empty() {
             unsettled = scanner.scan(Some(&dirty))?;
+            if scanner.misses(&dirty) {
+                // Look everywhere, soon: as soon as a few such events may be answered by one look.
+                rest = rest.min(looked.elapsed() + AGAIN.max(took * 2));
+            }
         }
     }
 }
