@@ -93,6 +93,7 @@ pub(super) fn answer(status: StatusCode, body: String) -> Response {
 
 /// An answer as something in front of the service would give it.
 pub(super) fn html(status: StatusCode, text: &str) -> Response {
-    let body = format!("<!DOCTYPE html>\n<html><head><title>{text}</title></head><body><h1>{text}</h1></body></html>\n");
+    let body =
+        format!("<!DOCTYPE html>\n<html><head><title>{text}</title></head><body><h1>{text}</h1></body></html>\n");
     (status, [(header::CONTENT_TYPE, "text/html; charset=utf-8")], body).into_response()
 }

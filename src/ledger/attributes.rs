@@ -114,7 +114,9 @@ fn check_key(name: &str, key: &str) -> Result<(), Refusal> {
         return Err(Refusal::invalid(format!("{name}: a key must have 1 to {KEY} characters")));
     }
     if key.chars().any(char::is_control) || key.contains('.') || key.ends_with("[]") {
-        return Err(Refusal::invalid(format!("{name}: a key must not have control characters or '.', nor end in '[]'")));
+        return Err(Refusal::invalid(format!(
+            "{name}: a key must not have control characters or '.', nor end in '[]'"
+        )));
     }
     Ok(())
 }
@@ -165,10 +167,21 @@ mod tests {
 
     #[test]
     fn strings_dictionaries_and_lists_of_them_are_admitted_and_nothing_else() {
-        let good = json!({"a": "", "é".repeat(1024): "ü".repeat(4096), "d": {"k": "v"}, "l": [{"k": "v"}, {}], "e": []});
+        let good =
+            json!({"a": "", "é".repeat(1024): "ü".repeat(4096), "d": {"k": "v"}, "l": [{"k": "v"}, {}], "e": []});
         assert_eq!(serde_json::from_str::<Value>(&read(good.clone()).expect("admitted").json()).expect("JSON"), good);
-        for bad in [json!(1), json!(true), json!(null), json!(["s"]), json!({"k": 1}), json!({"k": {}}), json!([[{}]]),
-            json!("x".repeat(4097)), json!({"a.b": "v"}), json!({"x".repeat(1025): "v"})] {
+        for bad in [
+            json!(1),
+            json!(true),
+            json!(null),
+            json!(["s"]),
+            json!({"k": 1}),
+            json!({"k": {}}),
+            json!([[{}]]),
+            json!("x".repeat(4097)),
+            json!({"a.b": "v"}),
+            json!({"x".repeat(1025): "v"}),
+        ] {
             assert!(read(json!({"key": bad.clone()})).is_err(), "{bad}");
         }
         for key in ["", "a.b", "a[]", "a\u{7}", &"x".repeat(1025)] {

@@ -16,8 +16,8 @@ use super::terms::{self, Scope};
 use super::writer::Writer;
 use super::{Error, time};
 
-/// Records of each status that one step takes on.
-const BATCH: i64 = 1000;
+/// Records of each status that one step takes on; few enough that creations, which wait for it, hardly notice.
+const BATCH: i64 = 250;
 /// How the committer's requests are labelled in a fault script.
 const LABEL: &str = "committer";
 
@@ -111,7 +111,8 @@ impl Log {
             .query_row([], |row| Ok((row.get::<_, i64>(0)?, row.get::<_, String>(1)?)))
             .optional()?;
         let Some((seq, idtimestamp)) = last else { return Ok(Log { next: 0, last: None }) };
-        let last = IdTimestamp::parse(&idtimestamp).ok_or_else(|| Error::Corrupt(format!("idtimestamp {idtimestamp:?}")))?;
+        let last =
+            IdTimestamp::parse(&idtimestamp).ok_or_else(|| Error::Corrupt(format!("idtimestamp {idtimestamp:?}")))?;
         let next = u64::try_from(seq + 1).map_err(|_| Error::Corrupt(format!("commit sequence {seq}")))?;
         Ok(Log { next, last: Some(last) })
     }

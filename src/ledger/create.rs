@@ -124,7 +124,8 @@ impl NewEvent {
         let declared = match body.get("timestamp_declared") {
             None | Some(Value::Null) => None,
             Some(Value::String(text)) => Some(
-                time::parse(text).ok_or_else(|| Refusal::invalid("timestamp_declared: an RFC 3339 time was expected"))?,
+                time::parse(text)
+                    .ok_or_else(|| Refusal::invalid("timestamp_declared: an RFC 3339 time was expected"))?,
             ),
             Some(_) => return Err(Refusal::invalid("timestamp_declared: an RFC 3339 time was expected")),
         };

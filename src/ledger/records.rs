@@ -41,15 +41,8 @@ pub(super) mod status {
     pub(in crate::ledger) const COMMITTED: i64 = 5;
     pub(in crate::ledger) const UNEQUIVOCAL: i64 = 6;
 
-    const NAMES: [&str; 7] = [
-        "CONFIRMATION_STATUS_UNSPECIFIED",
-        "PENDING",
-        "CONFIRMED",
-        "FAILED",
-        "STORED",
-        "COMMITTED",
-        "UNEQUIVOCAL",
-    ];
+    const NAMES: [&str; 7] =
+        ["CONFIRMATION_STATUS_UNSPECIFIED", "PENDING", "CONFIRMED", "FAILED", "STORED", "COMMITTED", "UNEQUIVOCAL"];
 
     pub(in crate::ledger) fn name(number: i64) -> &'static str {
         usize::try_from(number).ok().and_then(|number| NAMES.get(number)).unwrap_or(&NAMES[0])

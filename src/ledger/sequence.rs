@@ -52,7 +52,10 @@ mod tests {
     #[test]
     fn a_real_idtimestamp_tells_the_time_of_its_commitment() {
         let read = IdTimestamp::parse("018e3f48610b089800").expect("18 hex digits");
-        assert_eq!(jiff::Timestamp::from_millisecond(read.ms).expect("in range").to_string(), "2024-03-14T23:24:51.85Z");
+        assert_eq!(
+            jiff::Timestamp::from_millisecond(read.ms).expect("in range").to_string(),
+            "2024-03-14T23:24:51.85Z"
+        );
         assert_eq!(read.hex(), "018e3f48610b089800");
     }
 

@@ -7,15 +7,15 @@ use sha2::{Digest as _, Sha256};
 use super::Error;
 use super::attributes::Attributes;
 
-/// Where an attribute stands.
+/// Where an attribute stands. The numbers go into the index, so they never change.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Scope {
     /// The present state of an asset; the subject is the asset.
-    Asset,
+    Asset = 0,
     /// `event_attributes`; the subject is the event.
-    Event,
+    Event = 1,
     /// `asset_attributes`; the subject is the event.
-    AssetOfEvent,
+    AssetOfEvent = 2,
 }
 
 /// The term of one string: half a SHA-256, so that nobody can make another value look equal.
@@ -39,7 +39,8 @@ pub(super) fn replace(
     for (path, value) in old.difference(&new) {
         delete.execute(params![space, term(scope, path, value), subject])?;
     }
-    let mut insert = connection.prepare_cached("INSERT OR IGNORE INTO terms (space, term, subject) VALUES (?1, ?2, ?3)")?;
+    let mut insert =
+        connection.prepare_cached("INSERT OR IGNORE INTO terms (space, term, subject) VALUES (?1, ?2, ?3)")?;
     for (path, value) in new.difference(&old) {
         insert.execute(params![space, term(scope, path, value), subject])?;
     }

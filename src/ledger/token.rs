@@ -117,7 +117,8 @@ mod tests {
         assert_eq!(key.claims(&token, 200), None);
         assert_eq!(Key([8; 32]).claims(&token, 150), None);
         let longer = key.issue(&Claims { exp: 900, ..claims });
-        let forged = format!("{}.{}", longer.rsplit_once('.').expect("dots").0, token.rsplit_once('.').expect("dots").1);
+        let forged =
+            format!("{}.{}", longer.rsplit_once('.').expect("dots").0, token.rsplit_once('.').expect("dots").1);
         assert_eq!(key.claims(&forged, 150), None);
         for junk in ["", ".", "..", "a.b.c", "é.é.é"] {
             assert_eq!(key.claims(junk, 150), None);

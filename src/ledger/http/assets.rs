@@ -20,11 +20,7 @@ use crate::ledger::time;
 /// The path that assets are created at.
 pub(super) const PATH: &str = "/archivist/v2/assets";
 
-pub(super) async fn create(
-    State(shared): Ledger,
-    headers: HeaderMap,
-    sent: Result<Bytes, BytesRejection>,
-) -> Answer {
+pub(super) async fn create(State(shared): Ledger, headers: HeaderMap, sent: Result<Bytes, BytesRejection>) -> Answer {
     let caller = shared.caller(&headers)?;
     let new = NewAsset::from_body(&body(sent)?)?;
     let doomed = shared.script.strike("fail", &label(&Method::POST, PATH)).is_some();
@@ -82,8 +78,9 @@ pub(super) async fn listing(
 /// The asset, if this view shows it; and the row id of its tenancy.
 pub(super) fn visible(connection: &Connection, view: View, uuid: &str) -> Result<(AssetRow, i64), Refusal> {
     let asset = asset_by(connection, "a.uuid = ?1", &uuid)?.ok_or_else(Refusal::not_found)?;
-    let owner: i64 =
-        connection.prepare_cached("SELECT tenancy FROM assets WHERE id = ?1")?.query_row([asset.id], |row| row.get(0))?;
+    let owner: i64 = connection
+        .prepare_cached("SELECT tenancy FROM assets WHERE id = ?1")?
+        .query_row([asset.id], |row| row.get(0))?;
     let shown = match view {
         View::Own(tenancy) => owner == tenancy,
         View::Public => asset.public && status::is_committed(asset.status),
@@ -115,11 +112,7 @@ pub(super) async fn read(
     Ok(answer(StatusCode::OK, json))
 }
 
-pub(super) async fn read_public(
-    State(shared): Ledger,
-    Path(asset): Path<String>,
-    RawQuery(query): RawQuery,
-) -> Answer {
+pub(super) async fn read_public(State(shared): Ledger, Path(asset): Path<String>, RawQuery(query): RawQuery) -> Answer {
     let (asset, at) = (uuid(&asset)?, at_time(query.as_deref())?);
     let json = shared.readers.read(move |connection| shown(connection, View::Public, &asset, at)).await?;
     Ok(answer(StatusCode::OK, json))

@@ -37,8 +37,7 @@ pub(super) async fn token(State(shared): Ledger, headers: HeaderMap, sent: Resul
         return Err(Refusal::invalid("grant_type: client_credentials was expected"));
     }
     let client_id = id.clone();
-    let client =
-        shared.readers.read(move |connection| accounts::authenticate(connection, &client_id, &secret)).await;
+    let client = shared.readers.read(move |connection| accounts::authenticate(connection, &client_id, &secret)).await;
     let client = client.map_err(Refusal::from)?;
     // A stranger's guesses at ids that do not exist share one bucket.
     let bucket = if uuid::Uuid::try_parse(&id).is_ok() { id.as_str() } else { "" };
@@ -89,10 +88,7 @@ pub(super) async fn caps(State(shared): Ledger, headers: HeaderMap, RawQuery(que
     if !SERVICES.contains(&service.as_str()) {
         return Err(Refusal::invalid("service: value not found"));
     }
-    let resource: String = service
-        .split(['_', '/'])
-        .map(|word| word[..1].to_ascii_uppercase() + &word[1..])
-        .collect();
+    let resource: String = service.split(['_', '/']).map(|word| word[..1].to_ascii_uppercase() + &word[1..]).collect();
     let cap = json!({"resource_type": resource, "resource_remaining": "-1", "resource_cap": "-1"});
     Ok(answer(StatusCode::OK, json!({"caps": [cap]}).to_string()))
 }

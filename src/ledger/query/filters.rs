@@ -24,7 +24,8 @@ pub(super) fn group(text: &str) -> Result<Vec<(String, String)>, Refusal> {
             return Ok(terms);
         }
         let next = after.trim_start();
-        let or = next.strip_prefix("OR").filter(|more| next.len() < after.len() && more.starts_with(char::is_whitespace));
+        let or =
+            next.strip_prefix("OR").filter(|more| next.len() < after.len() && more.starts_with(char::is_whitespace));
         rest = or.ok_or_else(|| malformed("terms must be joined by OR"))?.trim_start();
     }
 }
@@ -69,7 +70,9 @@ mod tests {
 
     #[test]
     fn a_malformed_group_is_refused() {
-        for text in ["", "a", "=b", "a=b OR", "a=b OR ", "a=b c=d", "a='b", "a='b'OR c=d", "a=b or c=d", "a=b c", "a b=c"] {
+        for text in
+            ["", "a", "=b", "a=b OR", "a=b OR ", "a=b c=d", "a='b", "a='b'OR c=d", "a=b or c=d", "a=b c", "a b=c"]
+        {
             assert_eq!(read(text), None, "{text}");
         }
     }

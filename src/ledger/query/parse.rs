@@ -205,13 +205,37 @@ mod tests {
 
     #[test]
     fn unknown_or_malformed_parameters_are_refused() {
-        for query in ["what=1", "attributes=1", "attributes.=1", "attributes.a..b=1", "attributes.a.=1", "attributes..a=1",
-            "attributes.a.b.c=1", "attributes.l[]=1", "page_size=-1", "page_size=x", "confirmation_status=MAYBE", "tracked=1",
-            "order_by=x", "filters=x", "filters=what%3D1", "operation=Record", "event_attributes.a=1"] {
+        for query in [
+            "what=1",
+            "attributes=1",
+            "attributes.=1",
+            "attributes.a..b=1",
+            "attributes.a.=1",
+            "attributes..a=1",
+            "attributes.a.b.c=1",
+            "attributes.l[]=1",
+            "page_size=-1",
+            "page_size=x",
+            "confirmation_status=MAYBE",
+            "tracked=1",
+            "order_by=x",
+            "filters=x",
+            "filters=what%3D1",
+            "operation=Record",
+            "event_attributes.a=1",
+        ] {
             assert!(Query::parse(Records::Assets, query).is_err(), "{query}");
         }
-        for query in ["attributes.a=1", "tracked=ANY", "minimum_trust=PENDING", "mmr_index=-1", "principal_declared.age=1",
-            "timestamp_accepted_since=yesterday", "asset.attributes.=1", "principal_declared=1"] {
+        for query in [
+            "attributes.a=1",
+            "tracked=ANY",
+            "minimum_trust=PENDING",
+            "mmr_index=-1",
+            "principal_declared.age=1",
+            "timestamp_accepted_since=yesterday",
+            "asset.attributes.=1",
+            "principal_declared=1",
+        ] {
             assert!(Query::parse(Records::Events, query).is_err(), "{query}");
         }
     }
