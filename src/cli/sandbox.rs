@@ -1,6 +1,7 @@
 //! `droptrail sandbox`: a simulated Dropbox over a local folder, with a ledger beside it, on one loopback address.
 
 use std::fs;
+use std::io::IsTerminal as _;
 use std::net::SocketAddr;
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
@@ -69,13 +70,13 @@ pub fn run(args: Args, _global: &Global) -> Result<ExitCode, Failure> {
     if !args.folder.is_dir() {
         return Err(Failure::person(format!("--folder {}: not a directory", args.folder.display())));
     }
-    if let Some(path) = &args.faults {
-        faults::read(path).map_err(|error| Failure::person(format!("--faults: {error}")))?;
-    }
-    let _ = tracing_subscriber::fmt().with_writer(std::io::stderr).with_target(false).try_init();
+    let faults = args.faults.as_ref().map(faults::Watch::open).transpose();
+    let faults = faults.map_err(|error| Failure::person(format!("--faults: {error}")))?;
+    let colours = std::io::stderr().is_terminal();
+    let _ = tracing_subscriber::fmt().with_writer(std::io::stderr).with_ansi(colours).with_target(false).try_init();
     let runtime = tokio::runtime::Runtime::new()
         .map_err(|error| Failure::transient(format!("the runtime cannot start: {error}")))?;
-    let end = runtime.block_on(serve_all(args));
+    let end = runtime.block_on(serve_all(args, faults));
     runtime.shutdown_timeout(Duration::from_millis(500));
     end.map(|()| ExitCode::SUCCESS)
 }
@@ -98,7 +99,7 @@ impl Drop for Temporary {
     }
 }
 
-async fn serve_all(args: Args) -> Result<(), Failure> {
+async fn serve_all(args: Args, faults: Option<(faults::Watch, faults::File)>) -> Result<(), Failure> {
     let mut stops = Vec::new();
     for kind in [SignalKind::terminate(), SignalKind::interrupt()] {
         stops.push(signal(kind).map_err(|error| Failure::transient(format!("signals cannot be caught: {error}")))?);
@@ -138,18 +139,22 @@ async fn serve_all(args: Args) -> Result<(), Failure> {
     // One address for everything: what the ledger has no route for is the Dropbox's.
     let router = logged("ledger", loopback_only(ledger.router()), log.as_ref());
     let router = router.merge(logged("dropbox", sandbox.router(), log.as_ref()));
+    let load = |file: faults::File| {
+        sandbox.load_faults(file.seed, file.dropbox);
+        ledger_script.load(file.seed, file.ledger);
+    };
+    let watch = faults.map(|(watch, file)| {
+        load(file);
+        watch
+    });
     let server = tokio::spawn(serve::serve(listener, router, None, shutdown.clone()));
     let stop = async {
         let [terminate, interrupt] = &mut stops[..] else { return };
         tokio::select! { _ = terminate.recv() => (), _ = interrupt.recv() => () }
     };
-    let load = |file: faults::File| {
-        sandbox.load_faults(file.seed, file.dropbox);
-        ledger_script.load(file.seed, file.ledger);
-    };
     let follow = async {
-        if let Some(path) = args.faults.clone() {
-            faults::watch(path, load, shutdown.clone()).await;
+        if let Some(watch) = watch {
+            watch.run(load, shutdown.clone()).await;
         }
         std::future::pending::<()>().await;
     };
@@ -158,9 +163,7 @@ async fn serve_all(args: Args) -> Result<(), Failure> {
         print_ready(&url, &sandbox, &access, &config);
         std::future::pending().await
     };
-    // In this order: the faults are in force before anyone is told the address.
     let end = tokio::select! {
-        biased;
         () = stop => Ok(()),
         () = follow => Ok(()),
         end = ready => end,
