@@ -8,6 +8,7 @@ mod cursors;
 mod downloads;
 mod faults;
 mod identity;
+mod model;
 mod restart;
 mod strict;
 mod support;
