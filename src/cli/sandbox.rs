@@ -2,24 +2,28 @@
 
 use std::fs;
 use std::net::SocketAddr;
+use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use axum::Router;
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
 use super::{Failure, Global};
-use crate::ledger::faults::{File as FaultFile, Script};
+use crate::ledger::faults::{self, Script};
+use crate::ledger::{self, Ledger, serve};
 use crate::sandbox::log::Log;
-use crate::sandbox::{Options, Sandbox, serve, write_private};
+use crate::sandbox::{Options, Sandbox, fault_help, loopback_only, write_private};
 
 /// Options of `sandbox`.
 #[derive(Debug, clap::Args)]
+#[command(after_long_help = fault_help())]
 pub struct Args {
     /// The folder that is the root of the simulated Dropbox.
     #[arg(long, value_name = "DIR")]
@@ -47,8 +51,8 @@ pub struct Args {
     team: bool,
 }
 
-/// How often the fault script is looked at.
-const FAULT_POLL: Duration = Duration::from_millis(100);
+/// How long requests in flight may take at the end.
+const LAST_REQUESTS: Duration = Duration::from_millis(700);
 
 /// Runs the command.
 ///
@@ -65,18 +69,15 @@ pub fn run(args: Args, _global: &Global) -> Result<ExitCode, Failure> {
     if !args.folder.is_dir() {
         return Err(Failure::person(format!("--folder {}: not a directory", args.folder.display())));
     }
-    let faults = args.faults.as_deref().map(read_faults).transpose().map_err(Failure::person)?;
+    if let Some(path) = &args.faults {
+        faults::read(path).map_err(|error| Failure::person(format!("--faults: {error}")))?;
+    }
     let _ = tracing_subscriber::fmt().with_writer(std::io::stderr).with_target(false).try_init();
     let runtime = tokio::runtime::Runtime::new()
         .map_err(|error| Failure::transient(format!("the runtime cannot start: {error}")))?;
-    let end = runtime.block_on(serve_all(args, faults.unwrap_or_default()));
+    let end = runtime.block_on(serve_all(args));
     runtime.shutdown_timeout(Duration::from_millis(500));
     end.map(|()| ExitCode::SUCCESS)
-}
-
-fn read_faults(path: &Path) -> Result<FaultFile, String> {
-    let text = fs::read_to_string(path).map_err(|error| format!("--faults {}: {error}", path.display()))?;
-    toml::from_str(&text).map_err(|error| format!("--faults {}: {error}", path.display()))
 }
 
 fn temporary_state() -> Result<PathBuf, Failure> {
@@ -97,7 +98,7 @@ impl Drop for Temporary {
     }
 }
 
-async fn serve_all(args: Args, faults: FaultFile) -> Result<(), Failure> {
+async fn serve_all(args: Args) -> Result<(), Failure> {
     let mut stops = Vec::new();
     for kind in [SignalKind::terminate(), SignalKind::interrupt()] {
         stops.push(signal(kind).map_err(|error| Failure::transient(format!("signals cannot be caught: {error}")))?);
@@ -130,28 +131,43 @@ async fn serve_all(args: Args, faults: FaultFile) -> Result<(), Failure> {
         ..Options::new(&args.folder, state.join("dropbox"))
     };
     let sandbox = Sandbox::open(options).map_err(|error| Failure::person(error.to_string()))?;
-    let shutdown = CancellationToken::new();
-    let ledger = start_ledger(&state, args.listen, ledger_script.clone(), log.as_ref(), &shutdown).await?;
-    let config = write_config(&state, &url, &sandbox, &ledger)?;
+    let (ledger, access) = open_ledger(&state, &url, ledger_script.clone())?;
+    let config = write_config(&state, &url, &sandbox, &access)?;
 
-    apply_faults(&faults, &sandbox, &ledger_script);
-    let router = logged("dropbox", sandbox.router(), log.as_ref());
-    let server = tokio::spawn(serve::serve(listener, router, shutdown.clone()));
+    let shutdown = CancellationToken::new();
+    // One address for everything: what the ledger has no route for is the Dropbox's.
+    let router = logged("ledger", loopback_only(ledger.router()), log.as_ref());
+    let router = router.merge(logged("dropbox", sandbox.router(), log.as_ref()));
+    let server = tokio::spawn(serve::serve(listener, router, None, shutdown.clone()));
     let stop = async {
         let [terminate, interrupt] = &mut stops[..] else { return };
         tokio::select! { _ = terminate.recv() => (), _ = interrupt.recv() => () }
     };
-    let work = async {
-        sandbox.ready().await.map_err(|error| Failure::transient(error.to_string()))?;
-        print_ready(&url, &sandbox, &ledger, &config);
-        match &args.faults {
-            Some(path) => follow_faults(path, &sandbox, &ledger_script).await,
-            None => std::future::pending().await,
-        }
+    let load = |file: faults::File| {
+        sandbox.load_faults(file.seed, file.dropbox);
+        ledger_script.load(file.seed, file.ledger);
     };
-    let end = tokio::select! { () = stop => Ok(()), end = work => end };
+    let follow = async {
+        if let Some(path) = args.faults.clone() {
+            faults::watch(path, load, shutdown.clone()).await;
+        }
+        std::future::pending::<()>().await;
+    };
+    let ready = async {
+        sandbox.ready().await.map_err(|error| Failure::transient(error.to_string()))?;
+        print_ready(&url, &sandbox, &access, &config);
+        std::future::pending().await
+    };
+    // In this order: the faults are in force before anyone is told the address.
+    let end = tokio::select! {
+        biased;
+        () = stop => Ok(()),
+        () = follow => Ok(()),
+        end = ready => end,
+    };
     shutdown.cancel();
-    let _ = tokio::time::timeout(Duration::from_secs(1), server).await;
+    // Longpolls would wait for longer than anyone who ends the sandbox.
+    let _ = tokio::time::timeout(LAST_REQUESTS, server).await;
     end
 }
 
@@ -167,22 +183,31 @@ fn logged(server: &'static str, router: Router, log: Option<&Log>) -> Router {
     }
 }
 
-/// What a client of the ledger needs.
-struct Ledger {
-    url: String,
+/// What signs in to the ledger.
+#[derive(Debug, Serialize, Deserialize)]
+struct Access {
     client_id: String,
     client_secret: String,
 }
 
-/// The one place that joins the ledger in.
-async fn start_ledger(
-    _state: &Path,
-    _listen: SocketAddr,
-    _script: Script,
-    _log: Option<&Log>,
-    _shutdown: &CancellationToken,
-) -> Result<Ledger, Failure> {
-    Err(Failure::transient("this build has no embedded ledger"))
+/// Opens the ledger, with one tenancy whose credentials are kept in the state (the ledger itself keeps only their hash).
+fn open_ledger(state: &Path, url: &str, script: Script) -> Result<(Ledger, Access), Failure> {
+    let options =
+        ledger::Options { public_url: Some(url.to_owned()), script, ..ledger::Options::new(state.join("ledger")) };
+    let failure = |error: ledger::Error| Failure::transient(format!("the ledger: {error}"));
+    let ledger = Ledger::open(options).map_err(failure)?;
+    let file = state.join("tenancy.json");
+    if let Some(access) = fs::read(&file).ok().and_then(|text| serde_json::from_slice(&text).ok()) {
+        return Ok((ledger, access));
+    }
+    // The name is taken only if we were killed before the credentials were stored.
+    let made = ledger.add_tenancy("sandbox", None);
+    let made =
+        made.or_else(|_| ledger.add_tenancy(&format!("sandbox-{}", uuid::Uuid::new_v4()), None)).map_err(failure)?;
+    let access = Access { client_id: made.client_id, client_secret: made.client_secret };
+    let text = serde_json::to_string(&access).unwrap_or_default();
+    write_private(&file, &text).map_err(|error| Failure::transient(format!("{}: {error}", file.display())))?;
+    Ok((ledger, access))
 }
 
 #[allow(clippy::print_stderr)]
@@ -191,14 +216,14 @@ fn tell_code(code: &str) {
 }
 
 #[allow(clippy::print_stdout)]
-fn print_ready(url: &str, sandbox: &Sandbox, ledger: &Ledger, config: &Path) {
+fn print_ready(url: &str, sandbox: &Sandbox, ledger: &Access, config: &Path) {
     let credentials = sandbox.credentials();
     let line: Value = json!({
         "dropbox": {
             "api_url": url, "content_url": url, "notify_url": url, "www_url": url,
             "app_key": credentials.app_key, "refresh_token": credentials.refresh_token,
         },
-        "ledger": {"url": ledger.url, "client_id": ledger.client_id, "client_secret": ledger.client_secret},
+        "ledger": {"url": url, "client_id": ledger.client_id, "client_secret": ledger.client_secret},
         "config": config,
     });
     println!("{line}");
@@ -209,10 +234,10 @@ fn quoted(text: &str) -> String {
     toml::Value::String(text.to_owned()).to_string()
 }
 
-fn write_config(state: &Path, url: &str, sandbox: &Sandbox, ledger: &Ledger) -> Result<PathBuf, Failure> {
+fn write_config(state: &Path, url: &str, sandbox: &Sandbox, ledger: &Access) -> Result<PathBuf, Failure> {
     let own = state.join("droptrail");
     let fail = |path: &Path, error: std::io::Error| Failure::transient(format!("{}: {error}", path.display()));
-    fs::create_dir_all(&own).map_err(|error| fail(&own, error))?;
+    fs::DirBuilder::new().recursive(true).mode(0o700).create(&own).map_err(|error| fail(&own, error))?;
     let credentials = sandbox.credentials();
     let secret = own.join("sandbox.secret");
     let config = state.join("config.toml");
@@ -223,13 +248,12 @@ fn write_config(state: &Path, url: &str, sandbox: &Sandbox, ledger: &Ledger) -> 
          [dropbox]\napp_key = {app_key}\nrefresh_token_file = \"dropbox.token\"\n\
          api_url = {url}\ncontent_url = {url}\nnotify_url = {url}\nwww_url = {url}\n\
          longpoll = \"30s\"\npoll = \"30s\"\n\n\
-         [[tenancy]]\nname = \"sandbox\"\nurl = {ledger_url}\nclient_id = {client_id}\nclient_secret_file = {secret_file}\n\n\
+         [[tenancy]]\nname = \"sandbox\"\nurl = {url}\nclient_id = {client_id}\nclient_secret_file = {secret_file}\n\n\
          [[link]]\nfolder = \"/\"\ntenancy = \"sandbox\"\n\n\
          [publish]\nsettle = \"5s\"\n\n\
          [retry]\ninitial = \"200ms\"\nmax = \"10s\"\n",
         own = quoted(&own.to_string_lossy()),
         app_key = quoted(&credentials.app_key),
-        ledger_url = quoted(&ledger.url),
         client_id = quoted(&ledger.client_id),
         secret_file = quoted(&secret.to_string_lossy()),
     );
@@ -240,31 +264,4 @@ fn write_config(state: &Path, url: &str, sandbox: &Sandbox, ledger: &Ledger) -> 
         write_private(path, &text).map_err(|error| fail(path, error))?;
     }
     Ok(config)
-}
-
-fn apply_faults(faults: &FaultFile, sandbox: &Sandbox, ledger: &Script) {
-    sandbox.load_faults(faults.seed, faults.dropbox.clone());
-    ledger.load(faults.seed, faults.ledger.clone());
-}
-
-/// Reads the script again whenever it changes; one that is wrong is reported, and the old one stays.
-async fn follow_faults(path: &Path, sandbox: &Sandbox, ledger: &Script) -> Result<(), Failure> {
-    let stamp = |path: &Path| -> Option<(SystemTime, u64, u64)> {
-        use std::os::unix::fs::MetadataExt as _;
-        let meta = fs::metadata(path).ok()?;
-        Some((meta.modified().ok()?, meta.len(), meta.ino()))
-    };
-    let mut known = stamp(path);
-    loop {
-        tokio::time::sleep(FAULT_POLL).await;
-        let now = stamp(path);
-        if now == known || now.is_none() {
-            continue;
-        }
-        known = now;
-        match read_faults(path) {
-            Ok(faults) => apply_faults(&faults, sandbox, ledger),
-            Err(error) => tracing::warn!(error, "the fault script is wrong; the old one stays"),
-        }
-    }
 }

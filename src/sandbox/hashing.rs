@@ -42,6 +42,8 @@ const READERS: usize = 4;
 const BATCH: usize = 500;
 const BATCH_TIME: Duration = Duration::from_millis(100);
 const ATTEMPTS: usize = 3;
+/// Bytes of a file that is not read on the first sight of a change.
+const LARGE: u64 = 4 << 20;
 
 /// Reads all `jobs` and hands the outcomes to `store` in batches, on the calling thread.
 ///
@@ -107,6 +109,10 @@ fn read(job: &Job, blobs: &Blobs) -> Outcome {
             Err(error) => return Outcome::Unreadable(error),
         };
         let_settle(before);
+        // Most files that change while they are read can be told beforehand, which spares the reading.
+        if !file.metadata().is_ok_and(|meta| stat(&meta) == before) {
+            return Outcome::Unsettled;
+        }
         match blobs.take(&mut file, before.size) {
             Ok(content) => {
                 let after = fs::symlink_metadata(&job.path).map(|meta| stat(&meta));
@@ -122,12 +128,14 @@ fn read(job: &Job, blobs: &Blobs) -> Outcome {
     Outcome::Unsettled
 }
 
-/// Waits until the file's last change is older than the grain of the clock that stamps changes.
+/// Waits until the file's last change is older than the grain of the clock that stamps changes; longer for a large file, which
+/// is likely still being written and costly to read in vain.
 fn let_settle(seen: Stat) {
     let changed = UNIX_EPOCH + Duration::from_nanos(u64::try_from(seen.ctime).unwrap_or(0));
+    let rest = if seen.size > LARGE { GRAIN * 10 } else { GRAIN };
     if let Ok(age) = SystemTime::now().duration_since(changed)
-        && age < GRAIN
+        && age < rest
     {
-        thread::sleep(GRAIN.saturating_sub(age));
+        thread::sleep(rest.saturating_sub(age));
     }
 }

@@ -81,13 +81,11 @@ impl Lister<'_> {
             return Ok(Some(Scope { base: bulk::FOLDER.to_owned(), recursive }));
         }
         let here = |entry: &Entry| entry.kind == Kind::Folder && names::within(&entry.path_lower, &cursor.view);
-        let mut found = None;
-        if !cursor.by_id {
+        let follows = |entry: &Entry| !self.rename_breaks || entry.path_lower == cursor.path;
+        let mut found = self.db.by_id(id, seq)?.filter(here).filter(follows);
+        // A listing by path goes on with whatever folder is there when its own is gone.
+        if found.is_none() && !cursor.by_id {
             found = self.db.at_path(&cursor.path, seq)?.filter(here);
-        }
-        if found.is_none() {
-            let follows = |entry: &Entry| !self.rename_breaks || entry.path_lower == cursor.path;
-            found = self.db.by_id(id, seq)?.filter(here).filter(follows);
         }
         Ok(found.map(|entry| Scope { base: entry.path_lower, recursive }))
     }

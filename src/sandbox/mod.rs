@@ -8,8 +8,10 @@ mod auth;
 mod blobs;
 mod bulk;
 mod cursor;
+mod cut;
 mod db;
 mod download;
+mod faults;
 mod files;
 mod hashing;
 mod listing;
@@ -21,7 +23,6 @@ mod oauth;
 mod reply;
 mod scan;
 mod seal;
-pub mod serve;
 mod server;
 mod tree;
 mod view;
@@ -31,8 +32,9 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 
 pub use account::write_private;
+pub use faults::help as fault_help;
 pub use scan::Error;
-pub use server::{OnCode, is_loopback};
+pub use server::{OnCode, loopback_only};
 
 use self::watch::{Message, Readiness};
 use crate::ledger::faults::{Rule, Script};
@@ -149,6 +151,9 @@ impl Sandbox {
 
     /// Replaces the fault rules; rules that are deeds rather than conditions (`share_conversion`) are done once, now.
     pub fn load_faults(&self, seed: u64, rules: Vec<Rule>) {
+        for rule in rules.iter().filter(|rule| !faults::KNOWN.iter().any(|(name, _)| *name == rule.fault)) {
+            tracing::warn!(fault = rule.fault, "the simulated Dropbox has no such fault; the rule will never strike");
+        }
         for rule in rules.iter().filter(|rule| rule.fault == "share_conversion") {
             self.scanner.tell(Message::ShareConversion(rule.text.clone().unwrap_or_default()));
         }

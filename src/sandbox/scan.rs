@@ -8,6 +8,7 @@ use std::io;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use tokio::sync::watch;
@@ -33,6 +34,9 @@ pub enum Error {
         /// Why.
         source: io::Error,
     },
+    /// Told to stop in the middle of a look.
+    #[error("stopped")]
+    Stopped,
     /// Something else, in words.
     #[error("{0}")]
     Other(String),
@@ -91,6 +95,7 @@ pub struct Scanner {
     complained: HashSet<PathBuf>,
     /// A path at the top that is not to be read, because something else is served there.
     reserved: Option<&'static str>,
+    stop: Arc<AtomicBool>,
 }
 
 impl Scanner {
@@ -109,7 +114,28 @@ impl Scanner {
         let mut tree = Tree::default();
         db.alive(|entry| tree.put(entry))?;
         let seq = db.newest()?;
-        Ok(Scanner { db, root, tree, blobs, script, seq, changed: false, news, complained: HashSet::new(), reserved })
+        Ok(Scanner {
+            db,
+            root,
+            tree,
+            blobs,
+            script,
+            seq,
+            changed: false,
+            news,
+            complained: HashSet::new(),
+            reserved,
+            stop: Arc::default(),
+        })
+    }
+
+    /// Set to true, this ends a look in its middle.
+    pub fn stopper(&self) -> Arc<AtomicBool> {
+        Arc::clone(&self.stop)
+    }
+
+    fn go_on(&self) -> Result<(), Error> {
+        if self.stop.load(Ordering::Relaxed) { Err(Error::Stopped) } else { Ok(()) }
     }
 
     /// How many entries are known.
@@ -249,6 +275,7 @@ impl Scanner {
         let mut queue: VecDeque<(String, bool)> = starts.into_iter().map(|start| (start, everything)).collect();
         let (mut jobs, mut looked) = (Vec::new(), Vec::new());
         while let Some((dir, deep)) = queue.pop_front() {
+            self.go_on()?;
             let Some(found) = self.read_dir(&dir) else { continue };
             let mut present = HashSet::new();
             for (display, meta) in found {
@@ -418,6 +445,7 @@ impl Scanner {
         let mut unsettled = HashSet::new();
         let blobs = Arc::clone(&self.blobs);
         hashing::run(jobs, &blobs, |batch| {
+            self.go_on()?;
             self.moment(|scanner| {
                 for (job, outcome) in batch {
                     match outcome {

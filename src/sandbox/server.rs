@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::extract::{Request, State};
+use axum::middleware::{Next, from_fn};
 use axum::response::Response;
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
@@ -20,8 +21,9 @@ use super::listing::Cache;
 use super::mangle::number;
 use super::reply::{self, Refusal};
 use super::view::View;
-use super::{args, download, files, longpoll, oauth, serve};
+use super::{args, cut, download, files, longpoll, oauth};
 use crate::ledger::faults::Script;
+use crate::ledger::serve;
 
 /// Told each authorization code that is made; the page never shows one.
 pub type OnCode = Arc<dyn Fn(&str) + Send + Sync>;
@@ -99,7 +101,21 @@ impl App {
 
 /// The router of the simulated Dropbox: all four hosts in one.
 pub fn router(app: Arc<App>) -> Router {
-    Router::new().fallback(answer).with_state(app)
+    loopback_only(Router::new().fallback(answer).with_state(app))
+}
+
+/// Lets only requests through whose `Host` names this machine; others get 403. Against web pages that rebind their own name to
+/// a loopback address.
+pub fn loopback_only(router: Router) -> Router {
+    router.layer(from_fn(async |request: Request, next: Next| {
+        let host = request.headers().get(header::HOST).and_then(|host| host.to_str().ok());
+        let host = host.or(request.uri().authority().map(http::uri::Authority::as_str)).unwrap_or_default();
+        if is_loopback(host) {
+            next.run(request).await
+        } else {
+            reply::text(StatusCode::FORBIDDEN, "This server answers only to a loopback name.")
+        }
+    }))
 }
 
 async fn answer(State(app): State<Arc<App>>, request: Request) -> Response {
@@ -114,8 +130,7 @@ async fn answer(State(app): State<Arc<App>>, request: Request) -> Response {
     response
 }
 
-/// Whether a `Host` names this machine: against web pages that rebind their name to a loopback address.
-pub fn is_loopback(host: &str) -> bool {
+fn is_loopback(host: &str) -> bool {
     let name = match host.strip_prefix('[') {
         Some(v6) => v6.split(']').next().unwrap_or_default(),
         None => host.split(':').next().unwrap_or_default(),
@@ -126,11 +141,6 @@ pub fn is_loopback(host: &str) -> bool {
 
 async fn dispatch(app: &Arc<App>, request: Request) -> Result<Response, Refusal> {
     let (parts, body) = request.into_parts();
-    let host = parts.headers.get(header::HOST).and_then(|host| host.to_str().ok()).map(str::to_owned);
-    let host = host.or_else(|| parts.uri.authority().map(ToString::to_string)).unwrap_or_default();
-    if !is_loopback(&host) {
-        return Err(reply::text(StatusCode::FORBIDDEN, "This server answers only to a loopback name.").into());
-    }
     let path = parts.uri.path().to_owned();
     let route = match path.as_str() {
         "/oauth2/token" | "/1/oauth2/token" => "oauth2/token",
@@ -151,12 +161,15 @@ async fn dispatch(app: &Arc<App>, request: Request) -> Result<Response, Refusal>
         "oauth2/authorize" => oauth::authorize(app, query),
         _ => call(app, route, parts.headers, query, body).await,
     };
-    let response = match response {
+    let mut response = match response {
         Ok(response) => response,
         Err(refusal) => *refusal.0,
     };
+    if let Some(name) = app.script.strike("drop_header", route).and_then(|strike| strike.text) {
+        response.headers_mut().remove(name.as_str());
+    }
     Ok(match app.script.strike("cut_body", route) {
-        Some(strike) => serve::cut_after(response, strike.value.map_or(1, number)),
+        Some(strike) => cut::cut_after(response, strike.value.map_or(1, number)),
         None => response,
     })
 }

@@ -3,6 +3,8 @@
 
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -27,6 +29,8 @@ pub enum Message {
 
 /// A pause in the events that is taken for the end of a save.
 const QUIET: Duration = Duration::from_millis(20);
+/// Before a file that was being written is looked at again.
+const AGAIN: Duration = Duration::from_millis(50);
 /// Under a stream of events, look at least this often.
 const PATIENCE: Duration = Duration::from_millis(250);
 /// The unprompted look: at least this long after the last, and at least [`RESTRAINT`] times as long as that took.
@@ -37,6 +41,7 @@ const RESTRAINT: u32 = 20;
 #[derive(Debug)]
 pub struct Handle {
     sender: Sender<Message>,
+    stop: Arc<AtomicBool>,
     thread: Option<thread::JoinHandle<()>>,
 }
 
@@ -46,8 +51,9 @@ impl Handle {
         let _ = self.sender.send(message);
     }
 
-    /// Ends the thread, waiting for the look it is in.
+    /// Ends the thread; a look that it is in is broken off.
     pub fn stop(&mut self) {
+        self.stop.store(true, Ordering::Relaxed);
         self.tell(Message::Stop);
         if let Some(thread) = self.thread.take() {
             let _ = thread.join();
@@ -79,10 +85,13 @@ pub enum Readiness {
 pub fn start(mut scanner: Scanner, root: PathBuf, ready: watch::Sender<Readiness>) -> Result<Handle, Error> {
     let (sender, receiver) = mpsc::channel();
     let events = sender.clone();
+    let stop = scanner.stopper();
     let run = move || {
         // Watching begins before the first look, so that nothing falls in between.
         let watcher = watcher(&root, events);
-        if let Err(error) = run(&mut scanner, &receiver, &ready) {
+        if let Err(error) = run(&mut scanner, &receiver, &ready)
+            && !matches!(error, Error::Stopped)
+        {
             tracing::error!(%error, "the simulated Dropbox no longer follows its folder");
             ready.send_replace(Readiness::Failed(error.to_string()));
         }
@@ -92,7 +101,7 @@ pub fn start(mut scanner: Scanner, root: PathBuf, ready: watch::Sender<Readiness
         .name("sandbox-scanner".to_owned())
         .spawn(run)
         .map_err(|error| Error::Other(format!("the scanner cannot start: {error}")))?;
-    Ok(Handle { sender, thread: Some(thread) })
+    Ok(Handle { sender, stop, thread: Some(thread) })
 }
 
 /// The events of the whole folder, or `None` (with a log line) where they cannot be had; then only the slow look remains.
@@ -122,7 +131,7 @@ fn run(scanner: &mut Scanner, receiver: &Receiver<Message>, ready: &watch::Sende
     tracing::info!(entries = scanner.len(), "the folder is indexed");
     ready.send_replace(Readiness::Ready);
     loop {
-        let wait = if unsettled.is_empty() { rest.saturating_sub(looked.elapsed()) } else { QUIET };
+        let wait = if unsettled.is_empty() { rest.saturating_sub(looked.elapsed()) } else { AGAIN };
         let mut everything = false;
         let mut dirty = std::mem::take(&mut unsettled);
         let mut message = match receiver.recv_timeout(wait) {

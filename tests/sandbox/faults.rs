@@ -73,6 +73,14 @@ async fn the_doorbell_can_ring_for_nothing_not_ring_and_ask_for_a_pause() {
     assert_eq!(world.longpoll(&cursor).await.1, json!({"changes": true}));
     world.faults(&(rule("spurious_ring", "") + "\n" + &rule("backoff", "value = 7")));
     assert_eq!(world.longpoll(&cursor).await.1, json!({"changes": true, "backoff": 7}));
+    world.faults(&rule("imprecise_ring", ""));
+    let (_, in_d) = world.list("/d").await;
+    let (ring, ()) = tokio::join!(world.longpoll(&in_d), async {
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        world.write("elsewhere.txt", "x");
+    });
+    assert_eq!(ring.1["changes"], true);
+    assert!(world.drain(&in_d).await.0.is_empty());
     world.faults(&rule("missed_ring", ""));
     world.write("new.txt", "x");
     world.changes(&cursor, |entries| !entries.is_empty()).await;
@@ -108,6 +116,9 @@ async fn statuses_hangs_and_cut_connections() {
     let response = world.raw("files/list_folder", &json!({"path": ""})).await;
     assert_eq!(response.status(), 504);
     assert_eq!(response.bytes().await.unwrap().len(), 0);
+
+    world.faults(&rule("drop_header", "text = 'Content-Type'"));
+    assert!(world.raw("files/list_folder", &json!({"path": ""})).await.headers().get("content-type").is_none());
 
     world.faults(&rule("hang", "value = 0.3"));
     let began = Instant::now();

@@ -3,6 +3,7 @@
 #![allow(missing_docs, clippy::unwrap_used)]
 
 mod auth;
+mod cli;
 mod cursors;
 mod downloads;
 mod faults;

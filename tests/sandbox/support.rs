@@ -4,8 +4,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use droptrail::ledger::faults;
-use droptrail::sandbox::{Options, Sandbox, serve};
+use droptrail::ledger::{faults, serve};
+use droptrail::sandbox::{Options, Sandbox};
 use reqwest::{RequestBuilder, Response};
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -53,7 +53,7 @@ impl World {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
         let shutdown = CancellationToken::new();
-        tokio::spawn(serve::serve(listener, sandbox.router(), shutdown.clone()));
+        tokio::spawn(serve::serve(listener, sandbox.router(), None, shutdown.clone()));
         let http = reqwest::Client::builder().no_proxy().build().unwrap();
         let mut world = World {
             folder,
