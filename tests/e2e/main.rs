@@ -1,0 +1,6 @@
+//! The built binary, tested from outside: the daemon against a simulated Dropbox over a real folder and the embedded ledger.
+#![cfg(feature = "sandbox")]
+#![allow(missing_docs, clippy::unwrap_used)]
+
+mod changes;
+mod support;
