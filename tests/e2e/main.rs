@@ -2,5 +2,12 @@
 #![cfg(feature = "sandbox")]
 #![allow(missing_docs, clippy::unwrap_used)]
 
+mod accounts;
 mod changes;
+mod faults;
+mod links;
+mod reload;
+mod restart;
+mod skipped;
 mod support;
+mod versions;

@@ -91,6 +91,13 @@ impl Sandbox {
         LedgerView::new(Database::new(&self.ledger_data().join("ledger.db")), self.url())
     }
 
+    /// Whether the simulated Dropbox has something at a path in lower case now.
+    pub fn has(&self, path_lower: &str) -> bool {
+        let store = Database::new(&self.state.join("dropbox").join("sandbox.db"));
+        store.number("SELECT count(*) FROM entry WHERE path_lower = ?1 AND died = ?2", &[&path_lower, &i64::MAX])
+            > Some(0)
+    }
+
     /// Makes a tenancy of the ledger; gives its client id and secret.
     pub fn add_tenancy(&self, name: &str) -> (String, String) {
         let data = self.ledger_data();

@@ -190,6 +190,11 @@ impl Stage {
         file.set_modified(SystemTime::now() + Duration::from_secs(5)).unwrap();
     }
 
+    /// Gives a folder's tree new ids, contents unchanged, as sharing and unsharing do.
+    pub fn sandbox_conversion(&mut self, folder: &str) {
+        self.dropbox_fault("share_conversion", &format!("text = '{folder}'"));
+    }
+
     // Waiting and judging.
 
     /// Everything worth knowing when something did not happen.
@@ -218,6 +223,12 @@ impl Stage {
 
     pub fn wait_for_log(&self, text: &str) {
         self.wait_until(text, || self.log_text().contains(text));
+    }
+
+    /// Waits until the simulated Dropbox itself has (or no longer has) a path in lower case: for when no daemon runs that
+    /// could see it.
+    pub fn wait_in_dropbox(&self, path_lower: &str, there: bool) {
+        self.wait_until(&format!("Dropbox knows of {path_lower}: {there}"), || self.sandbox.has(path_lower) == there);
     }
 
     /// Waits until the daemon has seen everything that happened in the linked folders so far, in each of them: what was done
