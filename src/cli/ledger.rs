@@ -25,8 +25,15 @@ macro_rules! say {
 
 /// Options of `ledger`.
 #[derive(Debug, clap::Args)]
-#[command(args_conflicts_with_subcommands = true)]
 pub struct Args {
+    // Boxed, because it is much larger than the options of other commands.
+    #[command(flatten)]
+    what: Box<What>,
+}
+
+#[derive(Debug, clap::Args)]
+#[command(args_conflicts_with_subcommands = true)]
+struct What {
     #[command(subcommand)]
     command: Option<Command>,
     #[command(flatten)]
@@ -100,7 +107,7 @@ struct Run {
 /// # Errors
 /// See the exit statuses in the README.
 pub fn run(args: Args, _global: &Global) -> Result<ExitCode, Failure> {
-    match (args.command, args.run) {
+    match (args.what.command, args.what.run) {
         (Some(Command::AddTenancy { name, data, domain, json }), _) => {
             let made = Operator::open(&data).and_then(|ledger| ledger.add_tenancy(&name, domain.as_deref()));
             let made = made.map_err(failure)?;
@@ -161,16 +168,25 @@ fn listen(run: Run) -> Result<ExitCode, Failure> {
         _ => None,
     };
     let script = faults::Script::default();
-    if let Some(path) = &run.faults {
-        let file = faults::read(path).map_err(failure)?;
-        script.load(file.seed, file.ledger);
-    }
+    let watch = match &run.faults {
+        Some(path) => {
+            let (watch, file) = faults::Watch::open(path).map_err(failure)?;
+            script.load(file.seed, file.ledger);
+            Some(watch)
+        }
+        None => None,
+    };
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
     let runtime = runtime.map_err(|error| Failure::transient(format!("cannot start the runtime: {error}")))?;
-    runtime.block_on(serve_until_told(run, tls, script))
+    runtime.block_on(serve_until_told(run, tls, script, watch))
 }
 
-async fn serve_until_told(run: Run, tls: Option<Tls>, script: faults::Script) -> Result<ExitCode, Failure> {
+async fn serve_until_told(
+    run: Run,
+    tls: Option<Tls>,
+    script: faults::Script,
+    watch: Option<faults::Watch>,
+) -> Result<ExitCode, Failure> {
     let mut signals = signal_hook_tokio::Signals::new([SIGTERM, SIGINT])
         .map_err(|error| Failure::transient(format!("cannot listen for signals: {error}")))?;
     let options = Options {
@@ -184,15 +200,19 @@ async fn serve_until_told(run: Run, tls: Option<Tls>, script: faults::Script) ->
     let cannot_listen = |error| Failure::transient(format!("cannot listen on {}: {error}", run.listen));
     let listener = tokio::net::TcpListener::bind(run.listen).await.map_err(cannot_listen)?;
     let address = listener.local_addr().map_err(cannot_listen)?;
-    let url = format!("{}://{address}", if tls.is_some() { "https" } else { "http" });
-    // On an unspecified address the request's own Host says better where the ledger is.
-    if !url_is_given && !address.ip().is_unspecified() {
-        ledger.set_public_url(&url);
+    let scheme = if tls.is_some() { "https" } else { "http" };
+    let url = format!("{scheme}://{address}");
+    if !url_is_given {
+        ledger.set_public_url(if address.ip().is_unspecified() {
+            format!("{scheme}://{}:{}", host_name(), address.port())
+        } else {
+            url.clone()
+        });
     }
     let end = CancellationToken::new();
-    if let Some(path) = run.faults {
+    if let Some(watch) = watch {
         let load = move |file: faults::File| script.load(file.seed, file.ledger);
-        tokio::spawn(faults::watch(path, load, end.clone()));
+        tokio::spawn(watch.run(load, end.clone()));
     }
     let told = end.clone();
     tokio::spawn(async move {
@@ -204,4 +224,11 @@ async fn serve_until_told(run: Run, tls: Option<Tls>, script: faults::Script) ->
     serve(listener, ledger.router(), tls, end).await;
     let _ = tokio::task::spawn_blocking(move || ledger.close()).await;
     Ok(ExitCode::SUCCESS)
+}
+
+/// This machine's name, for links of a ledger that listens on all addresses.
+fn host_name() -> String {
+    let name = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+    let name = name.trim();
+    if name.is_empty() { "localhost".to_owned() } else { name.to_owned() }
 }

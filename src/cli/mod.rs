@@ -11,6 +11,9 @@ mod output;
 pub mod run;
 #[cfg(feature = "sandbox")]
 pub mod sandbox;
+#[cfg(feature = "sandbox")]
+mod stage;
+mod state;
 pub mod status;
 pub mod verify;
 

@@ -47,6 +47,13 @@ pub struct Args {
     json: bool,
 }
 
+impl Args {
+    /// Checks one file against the ledgers and tenancies of the configuration.
+    pub(super) fn of(file: PathBuf) -> Args {
+        Args { files: vec![file], by: Vec::new(), any: false, url: None, json: false }
+    }
+}
+
 /// A ledger to ask, and whose records count there.
 struct Ledger {
     client: Client,

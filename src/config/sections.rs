@@ -65,6 +65,16 @@ pub(super) fn config(document: &Document<'_>, env: &Environment) -> Result<Confi
             let message = format!("{} is the name of another tenancy already: choose another", quoted(&tenancy.name));
             return Err(section.error("name", message));
         }
+        // Records are told apart by tenancy: under two names each file would be registered twice, for ever.
+        let same = |other: &&Tenancy| other.url == tenancy.url && other.client_id == tenancy.client_id;
+        if let Some(other) = tenancies.iter().find(same) {
+            let message = format!(
+                "{} at this url is tenancy {} already: remove one of the two, or write the other integration's client id",
+                quoted(&tenancy.client_id),
+                quoted(&other.name)
+            );
+            return Err(section.error("client_id", message));
+        }
         tenancies.push(tenancy);
     }
     let links = links::links(&top.children("link", LINK)?, &tenancies)?;

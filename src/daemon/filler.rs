@@ -7,7 +7,7 @@ use super::context::Context;
 use super::session::Trouble;
 use super::watcher::ask;
 use crate::dropbox::{Client, PathRoot};
-use crate::observe::{Code, Happening};
+use crate::observe::Code;
 use crate::store::{Applied, Error};
 
 /// Fills whatever is to be filled, then ends: a new configuration starts it anew.
@@ -56,7 +56,6 @@ pub(super) async fn note_held(context: &Context) -> Result<(), Error> {
     let held = context.store.held().await?;
     for (folder, tenancy, n) in &held {
         let text = format!("{folder} would register {n} files with {tenancy}: droptrail approve {folder}");
-        Happening::Held { folder, n: *n }.emit();
         context.conditions.begin(Code::PublicationsHeld, folder, text).await;
     }
     let folders: Vec<&str> = held.iter().map(|(folder, ..)| folder.as_str()).collect();

@@ -4,11 +4,19 @@ use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{Read as _, Seek as _, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 /// Held for as long as the value lives; the operating system lets go of it however the process ends.
 #[derive(Debug)]
 pub struct Lock {
-    _file: File,
+    file: File,
+}
+
+impl Drop for Lock {
+    fn drop(&mut self) {
+        // So that nobody wakes a stranger who has our number later.
+        let _ = self.file.set_len(0);
+    }
 }
 
 /// Why the lock was not had.
@@ -36,7 +44,18 @@ impl Lock {
         let path = state_dir.join("lock");
         let io = |error| LockError::Io(path.clone(), error);
         let mut file = open(&path).map_err(io)?;
-        match file.try_lock() {
+        // Someone who only asks who holds it holds it for a moment too.
+        let mut patience = 10;
+        let locked = loop {
+            match file.try_lock() {
+                Err(TryLockError::WouldBlock) if patience > 0 => {
+                    patience -= 1;
+                    std::thread::sleep(Duration::from_millis(20));
+                }
+                other => break other,
+            }
+        };
+        match locked {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => {
                 let pid = read_pid(&mut file).map_or_else(|| "?".to_owned(), |pid| pid.to_string());
@@ -46,7 +65,7 @@ impl Lock {
         }
         file.set_len(0).map_err(io)?;
         writeln!(file, "{}", std::process::id()).map_err(io)?;
-        Ok(Lock { _file: file })
+        Ok(Lock { file })
     }
 }
 
@@ -67,7 +86,8 @@ fn read_pid(file: &mut File) -> Option<u32> {
     let mut text = String::new();
     file.rewind().ok()?;
     file.take(32).read_to_string(&mut text).ok()?;
-    text.trim().parse().ok()
+    // Only a whole line: another may be about to be written.
+    text.strip_suffix('\n')?.parse().ok()
 }
 
 #[cfg(test)]

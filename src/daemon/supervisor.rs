@@ -35,7 +35,7 @@ pub struct Options {
     /// Where signals come from.
     pub signals: mpsc::Receiver<Signal>,
     /// Reads the configuration again.
-    pub reload: Box<dyn Fn() -> Result<Config, config::Error> + Send>,
+    pub reload: Box<dyn Fn() -> Result<Config, config::Error> + Send + Sync>,
     /// The process environment, as far as it matters.
     pub environment: Environment,
     /// Told of each record, where somebody in this process watches.

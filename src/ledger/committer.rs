@@ -16,8 +16,8 @@ use super::terms::{self, Scope};
 use super::writer::Writer;
 use super::{Error, time};
 
-/// Records of each status that one step takes on.
-const BATCH: i64 = 1000;
+/// Records of each status that one step takes on; few enough that creations, which wait for it, hardly notice.
+const BATCH: i64 = 250;
 /// How the committer's requests are labelled in a fault script.
 const LABEL: &str = "committer";
 

@@ -3,7 +3,7 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use rand::rngs::StdRng;
 use rand::{Rng as _, SeedableRng as _};
@@ -131,25 +131,49 @@ pub fn read(path: &Path) -> Result<File, Error> {
     toml::from_str(&text).map_err(|error| Error::Script(format!("{} is not a fault script: {error}", path.display())))
 }
 
-/// Gives the file to `load` each time that it has changed (looked at every 100 ms), until cancelled. A file that is gone or
-/// malformed leaves the rules as they are, and is logged.
-pub async fn watch(path: PathBuf, load: impl Fn(File), end: CancellationToken) {
-    let stamp = || std::fs::metadata(&path).ok().and_then(|data| Some((data.modified().ok()?, data.len())));
-    let mut seen = None;
-    loop {
-        let now = stamp();
-        if now != seen {
-            seen = now;
-            match read(&path) {
-                Ok(file) => load(file),
-                Err(error) => tracing::warn!(error = %error, "the fault script was not loaded"),
+/// A fault script's file, watched for changes.
+#[derive(Debug)]
+pub struct Watch {
+    path: PathBuf,
+    seen: Option<(SystemTime, u64)>,
+}
+
+impl Watch {
+    /// Reads the file, and remembers which state of it was read.
+    ///
+    /// # Errors
+    /// As [`read`].
+    pub fn open(path: impl Into<PathBuf>) -> Result<(Watch, File), Error> {
+        let path = path.into();
+        let seen = stamp(&path);
+        let file = read(&path)?;
+        Ok((Watch { path, seen }, file))
+    }
+
+    /// Gives the file to `load` each time that it has changed (looked at every 100 ms), until cancelled. A file that is gone
+    /// or malformed leaves the rules as they are, and is logged.
+    pub async fn run(mut self, load: impl Fn(File), end: CancellationToken) {
+        loop {
+            tokio::select! {
+                () = end.cancelled() => return,
+                () = tokio::time::sleep(Duration::from_millis(100)) => {}
+            }
+            let now = stamp(&self.path);
+            if now != self.seen {
+                self.seen = now;
+                match read(&self.path) {
+                    Ok(file) => load(file),
+                    Err(error) => tracing::warn!(error = %error, "the fault script was not loaded"),
+                }
             }
         }
-        tokio::select! {
-            () = end.cancelled() => return,
-            () = tokio::time::sleep(Duration::from_millis(100)) => {}
-        }
     }
+}
+
+/// What tells one state of a file from another.
+fn stamp(path: &Path) -> Option<(SystemTime, u64)> {
+    let data = std::fs::metadata(path).ok()?;
+    Some((data.modified().ok()?, data.len()))
 }
 
 #[cfg(test)]

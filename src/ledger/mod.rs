@@ -144,6 +144,23 @@ impl Ledger {
         self.shared.writer.write_blocking(move |connection| accounts::add(connection, &name, domain.as_deref()))
     }
 
+    /// Sets a tenancy's verified domain; empty takes it away. May block for a moment.
+    ///
+    /// # Errors
+    /// [`Error::Tenancy`] if there is no such tenancy or the domain is none.
+    pub fn set_domain(&self, name: &str, domain: &str) -> Result<(), Error> {
+        let (name, domain) = (name.to_owned(), domain.to_owned());
+        self.shared.writer.write_blocking(move |connection| accounts::set_domain(connection, &name, &domain))
+    }
+
+    /// All tenancies, oldest first. May block for a moment.
+    ///
+    /// # Errors
+    /// If the database cannot be read.
+    pub fn tenancies(&self) -> Result<Vec<Tenancy>, Error> {
+        self.shared.writer.write_blocking(accounts::list)
+    }
+
     /// Ends writer and committer after what waits is done. Requests that come later are refused.
     pub fn close(&self) {
         drop(self.shared.bell.lock().unwrap_or_else(PoisonError::into_inner).take());

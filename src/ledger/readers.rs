@@ -20,12 +20,19 @@ pub(super) struct Readers {
     permits: Arc<Semaphore>,
 }
 
-/// Interrupts the query when dropped before it was disarmed.
-struct Interrupt(Option<InterruptHandle>);
+/// Interrupts the query when dropped while it still runs.
+struct Interrupt(Arc<Mutex<Option<InterruptHandle>>>);
+
+impl Interrupt {
+    /// The query is over: from now on its connection may be somebody else's.
+    fn disarm(&self) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = None;
+    }
+}
 
 impl Drop for Interrupt {
     fn drop(&mut self) {
-        if let Some(handle) = self.0.take() {
+        if let Some(handle) = &*self.0.lock().unwrap_or_else(PoisonError::into_inner) {
             handle.interrupt();
         }
     }
@@ -55,16 +62,17 @@ impl Readers {
             Some(connection) => connection,
             None => schema::open_to_read(&self.data)?,
         };
-        let mut interrupt = Interrupt(Some(connection.get_interrupt_handle()));
+        let interrupt = Interrupt(Arc::new(Mutex::new(Some(connection.get_interrupt_handle()))));
+        let running = Interrupt(Arc::clone(&interrupt.0));
         let pool = Arc::clone(self);
         let end = tokio::task::spawn_blocking(move || {
             let result = snapshot(&connection, work);
+            running.disarm();
             pool.idle().push(connection);
             drop(permit);
             result
         })
         .await;
-        interrupt.0 = None;
         end.unwrap_or_else(|_| Err(Error::Closed.into()))
     }
 

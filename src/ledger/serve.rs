@@ -24,18 +24,29 @@ use tower::ServiceExt as _;
 
 use super::Error;
 
-/// Until the headers of a request must be there; also how long a connection may idle.
-const HEADERS: Duration = Duration::from_secs(30);
 /// Until a TLS handshake must be done.
 const HANDSHAKE: Duration = Duration::from_secs(10);
-/// Connections at a time.
-const CONNECTIONS: usize = 1024;
 /// Connections beyond that are told so, this many at a time; others wait in the kernel's queue or are dropped.
 const TURNED_AWAY: usize = 64;
 /// Bytes of headers.
 const HEADER_BYTES: usize = 32 * 1024;
 /// How long requests in flight may take at the end.
 const GRACE: Duration = Duration::from_secs(2);
+
+/// What a server lets its clients do.
+#[derive(Debug, Clone, Copy)]
+pub struct Limits {
+    /// Until the headers of a request must be there; also how long a connection may idle.
+    pub headers: Duration,
+    /// Connections at a time; further ones are answered 503.
+    pub connections: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Limits {
+        Limits { headers: Duration::from_secs(30), connections: 1024 }
+    }
+}
 
 /// Certificate and key of a server.
 #[derive(Debug, Clone)]
@@ -85,7 +96,18 @@ pub fn cut() -> Response {
 /// Serves `router` until `shutdown`; then lets requests in flight finish for at most two seconds. With `tls` HTTP/1.1 and 2
 /// are spoken, without it HTTP/1.1.
 pub async fn serve(listener: TcpListener, router: Router, tls: Option<Tls>, shutdown: CancellationToken) {
-    let connections = Arc::new(Semaphore::new(CONNECTIONS));
+    serve_within(Limits::default(), listener, router, tls, shutdown).await;
+}
+
+/// As [`serve`], with other limits.
+pub async fn serve_within(
+    limits: Limits,
+    listener: TcpListener,
+    router: Router,
+    tls: Option<Tls>,
+    shutdown: CancellationToken,
+) {
+    let connections = Arc::new(Semaphore::new(limits.connections));
     let turned_away = Arc::new(Semaphore::new(TURNED_AWAY));
     let tracker = TaskTracker::new();
     let end = CancellationToken::new();
@@ -117,7 +139,7 @@ pub async fn serve(listener: TcpListener, router: Router, tls: Option<Tls>, shut
         tracker.spawn(async move {
             tokio::select! {
                 () = end.cancelled() => {}
-                () = connection(stream, router, tls, shutdown) => {}
+                () = connection(limits, stream, router, tls, shutdown) => {}
             }
             drop(permit);
         });
@@ -130,19 +152,19 @@ pub async fn serve(listener: TcpListener, router: Router, tls: Option<Tls>, shut
     }
 }
 
-async fn connection(stream: TcpStream, router: Router, tls: Option<Tls>, shutdown: CancellationToken) {
-    let Some(Tls(config)) = tls else { return talk(stream, false, router, shutdown).await };
+async fn connection(limits: Limits, stream: TcpStream, router: Router, tls: Option<Tls>, shutdown: CancellationToken) {
+    let Some(Tls(config)) = tls else { return talk(limits, stream, false, router, shutdown).await };
     match tokio::time::timeout(HANDSHAKE, TlsAcceptor::from(config).accept(stream)).await {
         Ok(Ok(stream)) => {
             let http2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
-            talk(stream, http2, router, shutdown).await;
+            talk(limits, stream, http2, router, shutdown).await;
         }
         Ok(Err(error)) => tracing::debug!(error = %error, "a TLS handshake failed"),
         Err(_) => tracing::debug!("a TLS handshake took too long"),
     }
 }
 
-async fn talk<S>(stream: S, http2: bool, router: Router, shutdown: CancellationToken)
+async fn talk<S>(limits: Limits, stream: S, http2: bool, router: Router, shutdown: CancellationToken)
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
@@ -163,18 +185,23 @@ where
     // The version is known, so the wait for a first line that would tell it, which no limit guards, does not take place.
     let mut builder = Builder::new(TokioExecutor::new());
     builder = if http2 { builder.http2_only() } else { builder.http1_only() };
-    builder.http1().timer(TokioTimer::new()).header_read_timeout(HEADERS).max_buf_size(HEADER_BYTES).half_close(false);
+    builder
+        .http1()
+        .timer(TokioTimer::new())
+        .header_read_timeout(limits.headers)
+        .max_buf_size(HEADER_BYTES)
+        .half_close(false);
     builder
         .http2()
         .timer(TokioTimer::new())
         .max_concurrent_streams(128)
         .max_header_list_size(HEADER_BYTES as u32)
-        .keep_alive_interval(HEADERS)
-        .keep_alive_timeout(HEADERS);
+        .keep_alive_interval(limits.headers)
+        .keep_alive_timeout(limits.headers);
     let connection = builder.serve_connection(TokioIo::new(stream), service);
     let mut connection = std::pin::pin!(connection);
     let silent = async {
-        if tokio::time::timeout(HEADERS + Duration::from_secs(1), begun.cancelled()).await.is_ok() {
+        if tokio::time::timeout(limits.headers + Duration::from_secs(1), begun.cancelled()).await.is_ok() {
             std::future::pending::<()>().await;
         }
     };

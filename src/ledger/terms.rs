@@ -7,15 +7,15 @@ use sha2::{Digest as _, Sha256};
 use super::Error;
 use super::attributes::Attributes;
 
-/// Where an attribute stands.
+/// Where an attribute stands. The numbers go into the index, so they never change.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Scope {
     /// The present state of an asset; the subject is the asset.
-    Asset,
+    Asset = 0,
     /// `event_attributes`; the subject is the event.
-    Event,
+    Event = 1,
     /// `asset_attributes`; the subject is the event.
-    AssetOfEvent,
+    AssetOfEvent = 2,
 }
 
 /// The term of one string: half a SHA-256, so that nobody can make another value look equal.

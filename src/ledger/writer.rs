@@ -157,3 +157,80 @@ fn run(connection: &Connection, waiting: &Receiver<Job>) {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+
+    fn table() -> (tempfile::TempDir, Arc<Writer>, Connection) {
+        let directory = tempfile::tempdir().expect("a directory");
+        let path = directory.path().join("db");
+        let connection = Connection::open(&path).expect("a database");
+        connection.execute_batch("PRAGMA journal_mode = WAL; CREATE TABLE t (n INTEGER UNIQUE)").expect("SQL");
+        let reader = Connection::open(&path).expect("a database");
+        (directory, Arc::new(Writer::start(connection).expect("a thread")), reader)
+    }
+
+    fn numbers(reader: &Connection) -> Vec<i64> {
+        let mut statement = reader.prepare("SELECT n FROM t ORDER BY n").expect("SQL");
+        let rows = statement.query_map([], |row| row.get(0)).expect("rows");
+        rows.collect::<Result<_, _>>().expect("rows")
+    }
+
+    #[tokio::test]
+    async fn a_write_that_fails_keeps_nothing_and_leaves_the_others_of_its_batch_alone() {
+        let (_directory, writer, reader) = table();
+        let writes = (0..40_i64).map(|n| {
+            let writer = Arc::clone(&writer);
+            async move {
+                let work = move |connection: &Connection| {
+                    connection.execute("INSERT INTO t VALUES (?1)", [n])?;
+                    if n % 4 == 3 { Err(Error::Tenancy("no".into())) } else { Ok(n) }
+                };
+                writer.write(work).await
+            }
+        });
+        let results = futures_util::future::join_all(writes).await;
+        let kept: Vec<i64> = results.into_iter().filter_map(Result::ok).collect();
+        assert_eq!(kept.len(), 30);
+        assert_eq!(numbers(&reader), kept);
+    }
+
+    #[tokio::test]
+    async fn what_waits_is_written_before_the_writer_ends_and_nothing_after() {
+        let (_directory, writer, reader) = table();
+        let insert = |connection: &Connection| Ok::<_, Error>(connection.execute("INSERT INTO t VALUES (1)", [])?);
+        let waiting = writer.submit(insert).expect("queued");
+        writer.close();
+        assert_eq!(waiting.await.expect("answered").expect("written"), 1);
+        assert!(matches!(writer.write(insert).await, Err(Error::Closed)));
+        assert_eq!(numbers(&reader), [1]);
+    }
+
+    #[tokio::test]
+    async fn when_the_transaction_cannot_be_committed_nobody_is_told_that_it_was() {
+        let (directory, writer, reader) = table();
+        // A deferred foreign key is looked at only by COMMIT.
+        let other = Connection::open(directory.path().join("db")).expect("a database");
+        let child = "CREATE TABLE child (n INTEGER REFERENCES t (n) DEFERRABLE INITIALLY DEFERRED)";
+        other.execute_batch(child).expect("SQL");
+        let pragma = |connection: &Connection| Ok::<_, Error>(connection.execute_batch("INSERT INTO t VALUES (2)")?);
+        writer.write(pragma).await.expect("written");
+        let orphan = |connection: &Connection| {
+            connection.execute_batch(
+                "PRAGMA defer_foreign_keys = ON; INSERT INTO child VALUES (9); INSERT INTO t VALUES (3)",
+            )?;
+            Ok::<_, Error>(())
+        };
+        let failed = writer.write(orphan).await;
+        assert!(matches!(failed, Err(Error::Commit(_))), "{failed:?}");
+        assert_eq!(numbers(&reader), [2]);
+        writer
+            .write(|connection| Ok::<_, Error>(connection.execute("INSERT INTO t VALUES (4)", [])?))
+            .await
+            .expect("goes on");
+        assert_eq!(numbers(&reader), [2, 4]);
+    }
+}

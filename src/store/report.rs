@@ -1,14 +1,18 @@
 //! What commands read, beside a running daemon or without one: a read-only connection, and nothing is ever written.
+//! Here is how things stand; what each file has on the ledger is in `records`.
+
+mod records;
 
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use rusqlite::{Connection, params};
+use rusqlite::Connection;
 
 use super::open::{FILE_NAME, meta, open_to_read};
 use super::publications::{Counts, counts};
 use super::{Error, OpenError, TenancyId};
-use crate::digest::Digest;
+
+pub use records::{AssetReport, Select, SkippedReport};
 
 /// A link, for people.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -55,33 +59,28 @@ pub struct ConditionReport {
     pub text: String,
 }
 
-/// One file in one tenancy, for people: its record as of the version queued last.
+/// A publication that a person may have to look at.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct AssetReport {
+pub struct StuckReport {
     /// The tenancy's name.
     pub tenancy: String,
-    /// The ledger's base URL.
-    pub url: String,
     /// Where the file is, or was last.
     pub path: String,
-    /// `id:…`
-    pub file_id: String,
-    /// Its uuid on the ledger, once recorded.
-    pub asset: Option<String>,
-    /// `document_version`.
-    pub document_version: Option<u64>,
-    /// `document_hash_value`.
-    pub document_hash_value: Option<Digest>,
-    /// `document_hash_alg`.
-    pub document_hash_alg: String,
-    /// Dropbox's content hash.
-    pub dropbox_content_hash: Option<Digest>,
-    /// The publication's state.
+    /// `parked` or `uncertain`.
     pub state: String,
-    /// Why it is not further, where there is a reason.
+    /// Why.
     pub reason: Option<String>,
-    /// RFC 3339: when the ledger acknowledged it.
-    pub recorded_at: Option<String>,
+}
+
+/// A link whose listing waits for an approval.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HeldReport {
+    /// As configured.
+    pub folder: String,
+    /// The tenancy's name.
+    pub tenancy: String,
+    /// Files that an approval would publish.
+    pub files: u64,
 }
 
 /// A reading connection.
@@ -100,7 +99,20 @@ impl Report {
         if !path.try_exists().map_err(|error| OpenError::Unusable(path.clone(), error.to_string()))? {
             return Ok(None);
         }
-        Ok(Some(Report { connection: open_to_read(&path)? }))
+        let connection = open_to_read(&path)?;
+        // Another process is just making it.
+        let version: i32 = connection
+            .query_row("PRAGMA user_version", [], |row| row.get(0))
+            .map_err(|error| OpenError::Unusable(path, error.to_string()))?;
+        Ok((version > 0).then_some(Report { connection }))
+    }
+
+    /// From here on everything is read as it is at one moment, whatever the daemon writes meanwhile.
+    ///
+    /// # Errors
+    /// If the database cannot be read.
+    pub fn freeze(&self) -> Result<(), Error> {
+        Ok(self.connection.execute_batch("BEGIN")?)
     }
 
     /// The Dropbox account that the database belongs to.
@@ -182,64 +194,37 @@ impl Report {
         Ok(rows.collect::<Result<_, _>>()?)
     }
 
-    /// Publications that a person must look at, newest first: tenancy, path, state, reason.
+    /// Publications that a person may have to look at: parked ones, then uncertain ones, newest first.
     ///
     /// # Errors
     /// If the database cannot be read.
-    pub fn stuck(&self, limit: u32) -> Result<Vec<(String, String, String, String)>, Error> {
+    pub fn stuck(&self, limit: u32) -> Result<Vec<StuckReport>, Error> {
         let mut statement = self.connection.prepare(
-            "SELECT t.name, file.path_display, p.state, coalesce(p.reason, '')
-             FROM publication p JOIN tenancy t ON t.id = p.tenancy JOIN asset ON asset.id = p.asset
-             JOIN file ON file.id = asset.file
-             WHERE p.tenancy = t.id AND p.open = 1 AND p.state IN ('parked', 'uncertain')
-             ORDER BY p.id DESC LIMIT ?1",
+            "SELECT t.name, file.path_display, p.state, p.reason
+             FROM tenancy t CROSS JOIN publication p INDEXED BY publication_work
+               ON p.tenancy = t.id AND p.open = 1 AND p.state IN ('parked', 'uncertain')
+             JOIN asset ON asset.id = p.asset JOIN file ON file.id = asset.file
+             ORDER BY p.state, p.id DESC LIMIT ?1",
         )?;
-        let rows = statement.query_map([limit], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?)))?;
+        let rows = statement.query_map([limit], |row| {
+            Ok(StuckReport { tenancy: row.get(0)?, path: row.get(1)?, state: row.get(2)?, reason: row.get(3)? })
+        })?;
         Ok(rows.collect::<Result<_, _>>()?)
     }
 
-    /// Calls `each` for every file in every tenancy, ordered by row; `selector` is a path as Dropbox shows it or an id.
+    /// The links that wait for an approval.
     ///
     /// # Errors
-    /// If the database cannot be read, or `each` fails.
-    pub fn assets<E: From<Error>>(
-        &self,
-        selector: Option<&str>,
-        mut each: impl FnMut(AssetReport) -> Result<(), E>,
-    ) -> Result<(), E> {
-        let read = |error: rusqlite::Error| E::from(Error::from(error));
-        let mut statement = self
-            .connection
-            .prepare(
-                "SELECT t.name, t.url, file.path_display, file.file_id, a.identity, p.version, p.document_hash, p.alg,
-                     p.content_hash, p.state, p.reason, p.recorded_at
-                 FROM asset a JOIN tenancy t ON t.id = a.tenancy JOIN file ON file.id = a.file
-                 JOIN publication p ON p.id = (SELECT max(id) FROM publication q WHERE q.asset = a.id)
-                 WHERE ?1 IS NULL OR file.file_id = ?1 OR file.path_display = ?1 OR lower(file.path_display) = lower(?1)
-                 ORDER BY a.id",
-            )
-            .map_err(read)?;
-        let mut rows = statement.query(params![selector]).map_err(read)?;
-        while let Some(row) = rows.next().map_err(read)? {
-            let report = (|| -> rusqlite::Result<AssetReport> {
-                Ok(AssetReport {
-                    tenancy: row.get(0)?,
-                    url: row.get(1)?,
-                    path: row.get(2)?,
-                    file_id: row.get(3)?,
-                    asset: row.get(4)?,
-                    document_version: row.get::<_, Option<i64>>(5)?.map(|version| version as u64),
-                    document_hash_value: row.get(6)?,
-                    document_hash_alg: row.get(7)?,
-                    dropbox_content_hash: row.get(8)?,
-                    state: row.get(9)?,
-                    reason: row.get(10)?,
-                    recorded_at: row.get(11)?,
-                })
-            })()
-            .map_err(read)?;
-            each(report)?;
-        }
-        Ok(())
+    /// If the database cannot be read.
+    pub fn held(&self) -> Result<Vec<HeldReport>, Error> {
+        let mut statement = self.connection.prepare(
+            "SELECT watch.folder, tenancy.name, (SELECT count(DISTINCT asset) FROM publication WHERE held_by = link.id)
+             FROM link JOIN watch ON watch.id = link.watch JOIN tenancy ON tenancy.id = link.tenancy
+             WHERE link.linked = 1 AND link.held = 1 ORDER BY 1, 2",
+        )?;
+        let rows = statement.query_map([], |row| {
+            Ok(HeldReport { folder: row.get(0)?, tenancy: row.get(1)?, files: row.get::<_, i64>(2)? as u64 })
+        })?;
+        Ok(rows.collect::<Result<_, _>>()?)
     }
 }

@@ -236,6 +236,20 @@ fn links_are_folders_of_known_tenancies_each_pair_once() {
 }
 
 #[test]
+fn one_tenancy_under_two_names_is_refused_at_the_second() {
+    let second = |url: &str, client_id: &str| {
+        format!(
+            "{BASE}[[tenancy]]\nname = \"b\"\nurl = \"{url}\"\nclient_id = \"{client_id}\"\nclient_secret_file = \"s\"\n"
+        )
+    };
+    for url in ["https://app.datatrails.ai", "https://APP.datatrails.ai:443/"] {
+        refused(&second(url, "id"), NEXT + 3, "tenancy.client_id", "is tenancy \"acme\" already");
+    }
+    assert_eq!(good(&second("https://app.datatrails.ai", "id2")).tenancies.len(), 2);
+    assert_eq!(good(&second("https://app.rkvst.io", "id")).tenancies.len(), 2);
+}
+
+#[test]
 fn words_names_numbers_and_levels_are_checked() {
     let publish = |line: &str| format!("{BASE}[publish]\n{line}\n");
     refused(&publish("hash = \"md5\""), NEXT + 1, "publish.hash", "\"sha256\" or \"dropbox\"");

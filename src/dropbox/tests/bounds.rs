@@ -68,10 +68,12 @@ async fn a_gzip_bomb_is_refused_by_what_it_unpacks_to() {
     assert!(err.message.contains("64 MiB"), "{err}");
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn of_a_refusal_no_more_than_needed_is_read_and_its_class_survives_a_cut() {
-    let endless = Reply::new(429, vec![b'x'; 1024 * 1024]).header("retry-after", 9).hang();
+    let began = tokio::time::Instant::now();
+    let endless = Reply::new(429, vec![b'x'; 1024 * 1024]).close_delimited().header("retry-after", 9).hang();
     assert_eq!(list(endless).await.expect_err("429").kind, Kind::RateLimited { after: Duration::from_secs(9) });
+    assert!(began.elapsed() < Duration::from_secs(1), "the end of the answer was not waited for");
     let cut = Reply::new(403, vec![b'x'; 1000]).cut(10);
     assert_eq!(list(cut).await.expect_err("403").kind, Kind::Forbidden);
 }

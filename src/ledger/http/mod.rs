@@ -66,12 +66,20 @@ async fn not_allowed() -> Refusal {
     Refusal::new(StatusCode::METHOD_NOT_ALLOWED, "Method Not Allowed")
 }
 
-/// Gives up on a request that takes too long, its body included.
+/// Gives up on a request that takes too long, its body included. What the framework refuses by itself (a path that is not
+/// UTF-8) gets the API's error body.
 async fn in_time(request: Request, next: Next) -> Response {
     match tokio::time::timeout(REQUEST, next.run(request)).await {
+        Ok(response) if response.status().is_client_error() && !is_json(&response) => {
+            Refusal::new(response.status(), "the request could not be read").into_response()
+        }
         Ok(response) => response,
         Err(_) => Refusal::new(StatusCode::GATEWAY_TIMEOUT, "the request took too long").into_response(),
     }
+}
+
+fn is_json(response: &Response) -> bool {
+    response.headers().get(header::CONTENT_TYPE).is_some_and(|kind| kind.as_bytes().starts_with(b"application/json"))
 }
 
 /// A request's body, or why there is none.

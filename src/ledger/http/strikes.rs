@@ -1,4 +1,15 @@
 //! Simulated faults around a request, as the fault script says. Without a script nothing happens here.
+//!
+//! A rule's `on` is looked for in `METHOD /path`. Faults, with what `value` and `text` mean:
+//!
+//! * of any request: `gone` (HTML 404); `cut_before`; `rate_limit` (429; seconds of `Archivist-Rate-Limit-Reset`, or text
+//!   `zero` or `absent`); `status` (a status, with a JSON error or the text as body); `slow` (seconds before the answer leaves,
+//!   after the work is done);
+//! * of requests with a token: `unauthorized` (401), `forbidden` (403); of the public endpoints: `no_public` (HTML 404);
+//! * of creations: `quota` (402), `reject_uncommitted` (400 on events of an uncommitted asset), `fail` (the record goes to
+//!   FAILED); after they are stored: `commit_then_cut`, `commit_then_status` (a status), `unreadable_2xx` (200 with HTML);
+//! * of listings: `search_lag` (seconds until a new record is shown), `truncate_206` (the limit), `no_read` (own ones are empty);
+//! * of the token endpoint: `token_ttl` (seconds); of the committer (label `committer`): `committer_stall`.
 
 use std::sync::Arc;
 use std::time::Duration;

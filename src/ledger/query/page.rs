@@ -13,6 +13,8 @@ use crate::ledger::token::Key;
 const UNSIZED: u32 = 1000;
 /// Records of a page at most.
 const LARGEST: u32 = 1000;
+/// Bytes of a page, about; a page that would be larger ends early.
+const BYTES: usize = 4 * 1024 * 1024;
 
 /// What a page token carries: everything that the next page needs.
 #[derive(Debug, Serialize, Deserialize)]
@@ -71,10 +73,8 @@ pub(crate) fn list(connection: &Connection, key: &Key, ask: &Ask, query: Query) 
     };
     let limit = size.map_or(ask.limit.unwrap_or(UNSIZED), |size| size.min(LARGEST)).max(1);
     let bounds = Bounds { view: ask.view, records: ask.records, asset: ask.asset, until_ms: ask.until_ms, after };
-    let mut rows = if ask.blind { Vec::new() } else { page(connection, bounds, &query, limit + 1)? };
-    let more = rows.len() > limit as usize;
-    rows.truncate(limit as usize);
-    let truncated = (more && size.is_none()).then_some(limit);
+    let (rows, more) = if ask.blind { (Vec::new(), false) } else { page(connection, bounds, &query, limit)? };
+    let truncated = (more && size.is_none()).then(|| u32::try_from(rows.len()).unwrap_or(limit));
     let total = match ask.count || truncated.is_some() {
         true if ask.blind => Some(0),
         true => Some(count(connection, Bounds { after: None, ..bounds }, &query)?),
@@ -90,18 +90,27 @@ pub(crate) fn list(connection: &Connection, key: &Key, ask: &Ask, query: Query) 
     Ok(Page { records: rows.into_iter().map(|(_, json)| json).collect(), next_page_token, total, truncated })
 }
 
-fn page(connection: &Connection, bounds: Bounds, query: &Query, limit: u32) -> Result<Vec<(i64, String)>, Refusal> {
+/// Row ids and JSON of at most `limit` records, and whether there are more.
+fn page(
+    connection: &Connection,
+    bounds: Bounds,
+    query: &Query,
+    limit: u32,
+) -> Result<(Vec<(i64, String)>, bool), Refusal> {
     let (columns, joins) = match bounds.records {
         Records::Assets => (ASSET_COLUMNS, "CROSS JOIN tenancies t ON t.id = a.tenancy"),
         Records::Events => (EVENT_COLUMNS, EVENT_JOINS),
     };
     let sql = listing(connection, bounds, query, joins)?;
-    let text = format!("SELECT {columns}{}{} LIMIT {limit}", sql.text, sql.order);
+    let text = format!("SELECT {columns}{}{} LIMIT {}", sql.text, sql.order, limit + 1);
     let mut statement = connection.prepare(&text)?;
     let mut rows = statement.query(params_from_iter(sql.parameters))?;
-    let mut found = Vec::new();
+    let (mut found, mut bytes) = (Vec::new(), 0);
     while let Some(row) = rows.next()? {
-        found.push(match bounds.records {
+        if found.len() >= limit as usize || bytes >= BYTES {
+            return Ok((found, true));
+        }
+        let (id, json) = match bounds.records {
             Records::Assets => {
                 let asset = AssetRow::read(row)?;
                 (asset.id, asset.json(bounds.view))
@@ -110,9 +119,11 @@ fn page(connection: &Connection, bounds: Bounds, query: &Query, limit: u32) -> R
                 let event = EventRow::read(row)?;
                 (event.id, event.json(bounds.view))
             }
-        });
+        };
+        bytes += json.len();
+        found.push((id, json));
     }
-    Ok(found)
+    Ok((found, false))
 }
 
 fn count(connection: &Connection, bounds: Bounds, query: &Query) -> Result<u64, Refusal> {

@@ -294,3 +294,59 @@ fn presence(sql: &mut Sql, bounds: Bounds, scope: Scope, path: &Path, present: b
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ledger::records::{ASSET_COLUMNS, EVENT_COLUMNS, EVENT_JOINS};
+    use crate::ledger::schema;
+
+    /// SQLite's plan of a listing, one line a step.
+    fn plan(connection: &Connection, records: Records, view: View, asset: Option<i64>, query: &str) -> Vec<String> {
+        let query = Query::parse(records, query).expect("a query");
+        let bounds = Bounds { view, records, asset, until_ms: None, after: Some(1_000_000) };
+        let (columns, joins) = match records {
+            Records::Assets => (ASSET_COLUMNS, "CROSS JOIN tenancies t ON t.id = a.tenancy"),
+            Records::Events => (EVENT_COLUMNS, EVENT_JOINS),
+        };
+        let sql = listing(connection, bounds, &query, joins).expect("SQL");
+        let text = format!("EXPLAIN QUERY PLAN SELECT {columns}{}{} LIMIT 2", sql.text, sql.order);
+        let mut statement = connection.prepare(&text).expect("a statement");
+        let rows = statement.query_map(rusqlite::params_from_iter(sql.parameters), |row| row.get(3));
+        rows.expect("a plan").collect::<Result<_, _>>().expect("a plan")
+    }
+
+    #[test]
+    fn no_listing_walks_a_whole_table_and_a_single_term_needs_no_sorting() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let connection = schema::open(directory.path()).expect("a database");
+        for (records, view, asset, query) in [
+            (Records::Assets, View::Own(1), None, "attributes.a=b&tracked=ANY"),
+            (Records::Assets, View::Own(1), None, "attributes.a=b&attributes.c=d&confirmation_status=CONFIRMED"),
+            (Records::Assets, View::Own(1), None, ""),
+            (Records::Events, View::Own(1), None, "asset_attributes.a=b"),
+            (Records::Events, View::Own(1), None, "event_attributes.a=b&asset.attributes.c=d"),
+            (Records::Events, View::Own(1), None, "operation=Record"),
+            (Records::Events, View::Own(1), Some(7), "asset_attributes.a=b"),
+            (Records::Events, View::Public, None, "asset_attributes.a=b&asset.attributes.c=d&order_by=SIMPLEHASHV1"),
+            (Records::Events, View::Public, None, ""),
+            (Records::Events, View::Public, Some(7), "asset_attributes.a=b"),
+            (Records::Events, View::Own(1), None, "mmr_index=7"),
+            (Records::Events, View::Own(1), None, "confirmation_status=PENDING"),
+            (Records::Assets, View::Own(1), None, "confirmation_status=FAILED"),
+        ] {
+            let plan = plan(&connection, records, view, asset, query);
+            // Only the partial index of public events is walked, from its newest end.
+            let scans = plan.iter().any(|step| step.starts_with("SCAN") && !step.contains("events_public"));
+            assert!(!scans && !plan.iter().any(|step| step.contains("TEMP B-TREE")), "{query}: {plan:#?}");
+        }
+        for query in ["asset.attributes.a=b", "filters=asset_attributes.a=b OR event_attributes.c=d"] {
+            let plan = plan(&connection, Records::Events, View::Own(1), None, query);
+            assert!(plan.iter().any(|step| step.contains("PRIMARY KEY (space=? AND term=?)")), "{query}: {plan:#?}");
+            assert!(
+                !plan.iter().any(|step| step.starts_with("SCAN e") || step.starts_with("SCAN a")),
+                "{query}: {plan:#?}"
+            );
+        }
+    }
+}
