@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
 
-use crate::support::more::{dropbox_rule, stays_so, timed};
+use crate::support::more::{dropbox_rule, note, stays_so, timed};
 use crate::support::process::{Process, droptrail};
 use crate::support::stage::MAIN;
 use crate::support::{Link, Proxy, Stage};
@@ -123,7 +123,7 @@ fn command(arguments: &[&str]) -> (i32, String) {
     let error = fs::read_to_string(&errors).unwrap();
     let status = status.unwrap_or_else(|| panic!("{arguments:?} did not end within {took:?}:\n{error}"));
     if took > Duration::from_secs(1) {
-        println!("{arguments:?} took {took:?}");
+        note(&format!("{arguments:?} took {took:?}"));
     }
     (status.code().unwrap_or(-1), error)
 }

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use rustix::process::Signal;
 
 use crate::support::more::{
-    Asked, Managed, asked, creations, dropbox_rule, ledger_rule, peak_kib, stays_so, timed, wait_long,
+    Asked, Managed, asked, creations, dropbox_rule, ledger_rule, note, peak_kib, stays_so, timed, wait_long,
 };
 use crate::support::stage::MAIN;
 use crate::support::{Deed, Link, Proxy, Stage};
@@ -233,7 +233,7 @@ fn listed_and_held(entries: u64) -> u64 {
 #[test]
 fn a_first_listing_of_a_hundred_thousand_entries_stays_under_64_mib_and_ends_held() {
     let (peak, took) = timed(|| listed_and_held(100_000));
-    println!("100,000 entries: {peak} KiB, {took:?}");
+    note(&format!("100,000 entries: {peak} KiB, {took:?}"));
     assert!(peak < 64 * 1024, "{peak} KiB");
 }
 

@@ -62,7 +62,7 @@ fn write(path: &Path, n: usize, size: u64) {
     let mut file = File::create(path).unwrap();
     file.set_len(size).unwrap();
     // Every tenth of the small ones has the content of its neighbour.
-    let marker = format!("Inhalt-Nummer-{} ", if n > 20 && n % 10 == 0 { n - 1 } else { n });
+    let marker = format!("Inhalt-Nummer-{} ", if n > 20 && n.is_multiple_of(10) { n - 1 } else { n });
     let marker = &marker.as_bytes()[..marker.len().min(size as usize)];
     file.write_all(marker).unwrap();
     file.seek(SeekFrom::Start(size - marker.len() as u64)).unwrap();

@@ -27,12 +27,18 @@ pub fn stays_so(stage: &Stage, during: Duration, what: &str, mut condition: impl
     assert!(!broken, "did not stay so: {what}{}", stage.scene());
 }
 
+/// For whoever reads the output of a test.
+#[allow(clippy::print_stdout)]
+pub fn note(text: &str) {
+    println!("{text}");
+}
+
 /// Random choices from a printed seed; `DROPTRAIL_SEED` repeats a run.
 pub fn random() -> StdRng {
     let given = std::env::var("DROPTRAIL_SEED").ok().and_then(|seed| seed.parse().ok());
     let clock = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap().subsec_nanos();
     let seed: u64 = given.unwrap_or_else(|| clock.into());
-    println!("DROPTRAIL_SEED={seed}");
+    note(&format!("DROPTRAIL_SEED={seed}"));
     StdRng::seed_from_u64(seed)
 }
 
