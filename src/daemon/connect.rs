@@ -32,6 +32,7 @@ const NEWEST: u32 = 20;
 /// When the ledger did not answer the question.
 pub(super) async fn check(desk: &Desk) -> Result<Check, Error> {
     let own = newest(desk, View::Own).await?;
+    let absent = |asked: &Asked| matches!(asked, Err(Kind::NotFound));
     let stored = desk.proven().identity;
     if let (Some(stored), Some(hint)) = (&stored, desk.client.tenant_hint())
         && *stored != hint
@@ -41,9 +42,16 @@ pub(super) async fn check(desk: &Desk) -> Result<Check, Error> {
         return Ok(Check::Held { code: Code::TenancyDiffers, state: "tenancy-differs", text });
     }
     let (view, events) = match own {
-        Some(events) if !events.is_empty() => (View::Own, events),
+        Ok(events) if !events.is_empty() => (View::Own, events),
         // Without read permission the own listing is empty, or forbidden: the public one needs none.
-        _ => (View::Public, newest(desk, View::Public).await?.unwrap_or_default()),
+        own => {
+            let public = newest(desk, View::Public).await?;
+            if absent(&own) && absent(&public) {
+                let text = format!("what answers at the url of {} knows no assets: it is gone or elsewhere", desk.name);
+                return Ok(Check::Held { code: Code::LedgerNotFound, state: "not-found", text });
+            }
+            (View::Public, public.unwrap_or_default())
+        }
     };
     let events: Vec<Event> = ours(desk, view, events);
     if events.is_empty() {
@@ -58,7 +66,7 @@ pub(super) async fn check(desk: &Desk) -> Result<Check, Error> {
         } else if event.timestamp_accepted == newest {
             let text = format!(
                 "{} has a record of this account (asset {}, accepted {}) that the database does not know; nothing is \
-                 published there until droptrail recover",
+                 published there",
                 desk.name, event.asset, event.timestamp_accepted
             );
             return Ok(Check::Held { code: Code::DatabaseBehind, state: "database-behind", text });
@@ -67,8 +75,11 @@ pub(super) async fn check(desk: &Desk) -> Result<Check, Error> {
     Ok(Check::Known)
 }
 
-/// The newest records of this account in a view; `None` where the view may not be asked.
-async fn newest(desk: &Desk, view: View) -> Result<Option<Vec<Event>>, Error> {
+/// What a view says, or why it may not be asked.
+type Asked = Result<Vec<Event>, Kind>;
+
+/// The newest records of this account in a view.
+async fn newest(desk: &Desk, view: View) -> Result<Asked, Error> {
     let account = reference::account(&desk.account).to_string();
     let query = Query {
         filters: vec![("asset.attributes.droptrail_account".into(), account)],
@@ -76,9 +87,9 @@ async fn newest(desk: &Desk, view: View) -> Result<Option<Vec<Event>>, Error> {
         page_token: None,
     };
     match desk.client.list_events(view, None, &query).await {
-        Ok(page) => Ok(Some(page.events)),
+        Ok(page) => Ok(Ok(page.events)),
         Err(error) if matches!(error.kind, Kind::Forbidden | Kind::NotFound | Kind::Invalid | Kind::Refused) => {
-            Ok(None)
+            Ok(Err(error.kind))
         }
         Err(error) => Err(error),
     }

@@ -200,6 +200,7 @@ impl Publisher {
         Happening::Uncertain { tenancy: &desk.name, publication: publication.id.row(), why: &why }.emit();
         let wait = self.backoff.next(error.floor());
         self.not_before = Some(Instant::now() + wait);
+        desk.context.say_waiting(&desk.name, wait, &why);
         if self.backoff.failures() >= 3 {
             desk.context.conditions.begin(Code::LedgerUnreachable, &desk.name, why).await;
             desk.state("unreachable", Some(wait)).await;
@@ -222,6 +223,7 @@ impl Publisher {
                 store.not_made(publication.id, reason.clone()).await?;
                 let wait = self.backoff.next(error.floor());
                 self.not_before = Some(Instant::now() + wait);
+                desk.context.say_waiting(&desk.name, wait, &reason);
                 conditions.begin(Code::LedgerUnreachable, &desk.name, reason).await;
                 desk.state("unreachable", Some(wait)).await;
                 return Ok(());
@@ -239,6 +241,7 @@ impl Publisher {
         self.held = true;
         let wait = self.backoff.next(Some(desk.context.config.retry.initial));
         self.not_before = Some(Instant::now() + wait);
+        desk.context.say_waiting(&desk.name, wait, &reason);
         conditions.begin(code, &desk.name, reason).await;
         desk.state(state, Some(wait)).await;
         Ok(())

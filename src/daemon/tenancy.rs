@@ -171,7 +171,7 @@ fn client(context: &Context, configured: &Configured) -> Result<Client, String> 
 /// `Some(Err)`: the secret was refused.
 async fn connect(desk: &Desk, backoff: &mut crate::retry::Backoff) -> Option<Result<(), Error>> {
     let conditions = &desk.context.conditions;
-    let held = [Code::DatabaseBehind, Code::TenancyDiffers, Code::RecordsNotFound];
+    let held = [Code::DatabaseBehind, Code::TenancyDiffers, Code::RecordsNotFound, Code::LedgerNotFound];
     loop {
         let checked = tokio::select! {
             () = desk.context.stop.cancelled() => return None,
@@ -197,6 +197,7 @@ async fn connect(desk: &Desk, backoff: &mut crate::retry::Backoff) -> Option<Res
             Err(error) if error.kind == Kind::Unauthorized => return Some(Err(error)),
             Err(error) => {
                 let wait = backoff.next(error.floor());
+                desk.context.say_waiting(&desk.name, wait, &error.to_string());
                 conditions.begin(Code::LedgerUnreachable, &desk.name, error.to_string()).await;
                 desk.state("unreachable", Some(wait)).await;
                 wait
