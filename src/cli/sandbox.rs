@@ -1,6 +1,7 @@
 //! `droptrail sandbox`: a simulated Dropbox over a local folder, with a ledger beside it, on one loopback address.
 
 use std::fs;
+use std::io::IsTerminal as _;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -58,7 +59,8 @@ pub fn run(args: Args, _global: &Global) -> Result<ExitCode, Failure> {
     if !args.folder.is_dir() {
         return Err(Failure::person(format!("--folder {}: not a directory", args.folder.display())));
     }
-    let _ = tracing_subscriber::fmt().with_writer(std::io::stderr).with_target(false).try_init();
+    let colours = std::io::stderr().is_terminal();
+    let _ = tracing_subscriber::fmt().with_writer(std::io::stderr).with_ansi(colours).with_target(false).try_init();
     let runtime = tokio::runtime::Runtime::new()
         .map_err(|error| Failure::transient(format!("the runtime cannot start: {error}")))?;
     let end = runtime.block_on(serve_all(args));

@@ -12,7 +12,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::scan::Error;
+use super::facts::Error;
 use crate::digest::Digest;
 
 /// All scopes that the simulated app has.

@@ -9,11 +9,11 @@ use std::time::{Duration, Instant};
 use serde::{Deserialize, Serialize};
 
 use super::account::{Identity, fingerprint, secret};
-use super::scan::now;
+use super::facts::now;
 use super::seal;
 
 /// An authorization code is good for this long, once.
-pub const CODE_LIFETIME: Duration = Duration::from_mins(10);
+pub const CODE_LIFETIME: Duration = Duration::from_secs(600);
 
 /// What an access token says of itself.
 #[derive(Debug, Clone, Serialize, Deserialize)]

@@ -16,10 +16,10 @@ use super::args::{Args, revision};
 use super::blobs::ContentHash;
 use super::bulk;
 use super::db::{Db, Entry, Kind};
+use super::facts::random_rev;
 use super::mangle::{self, strikes};
 use super::oauth::field;
 use super::reply::{self, Refusal};
-use super::scan::random_rev;
 use super::server::{App, Call};
 
 const CHUNK: u64 = 64 * 1024;

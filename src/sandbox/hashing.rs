@@ -12,7 +12,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use super::blobs::{Blobs, Content};
 use super::db::Stat;
-use super::scan::{Error, GRAIN, stat};
+use super::facts::{Error, GRAIN, stat};
 
 /// A file to read.
 #[derive(Debug, Clone)]

@@ -11,6 +11,7 @@ mod cursor;
 mod cut;
 mod db;
 mod download;
+mod facts;
 mod faults;
 mod files;
 mod hashing;
@@ -32,8 +33,8 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 
 pub use account::write_private;
+pub use facts::Error;
 pub use faults::help as fault_help;
-pub use scan::Error;
 pub use server::{OnCode, loopback_only};
 
 use self::watch::{Message, Readiness};

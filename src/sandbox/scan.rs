@@ -4,83 +4,19 @@
 
 use std::collections::{HashSet, VecDeque};
 use std::fs;
-use std::io;
-use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use tokio::sync::watch;
 
 use super::blobs::Blobs;
 use super::db::{ALIVE, Db, Entry, Kind, Stat};
+use super::facts::{Error, now, random_id, random_rev, stat};
 use super::hashing::{self, Job, Outcome};
 use super::names;
 use super::tree::Tree;
 use crate::ledger::faults::Script;
-
-/// What can go wrong with the sandbox's own storage.
-#[derive(Debug, thiserror::Error)]
-pub enum Error {
-    /// The database.
-    #[error("the sandbox's database: {0}")]
-    Db(#[from] rusqlite::Error),
-    /// A file or directory.
-    #[error("{path}: {source}")]
-    Io {
-        /// On what.
-        path: PathBuf,
-        /// Why.
-        source: io::Error,
-    },
-    /// Told to stop in the middle of a look.
-    #[error("stopped")]
-    Stopped,
-    /// Something else, in words.
-    #[error("{0}")]
-    Other(String),
-}
-
-impl Error {
-    /// Names the path that an error is about.
-    pub fn io(path: &Path) -> impl FnOnce(io::Error) -> Error + '_ {
-        move |source| Error::Io { path: path.to_owned(), source }
-    }
-}
-
-fn nanos(time: SystemTime) -> i64 {
-    time.duration_since(UNIX_EPOCH).ok().and_then(|d| i64::try_from(d.as_nanos()).ok()).unwrap_or(0)
-}
-
-/// Seconds since the epoch, now.
-pub fn now() -> i64 {
-    nanos(SystemTime::now()) / 1_000_000_000
-}
-
-/// What the file system says of `meta`'s file.
-pub fn stat(meta: &fs::Metadata) -> Stat {
-    Stat {
-        inode: meta.ino().cast_signed(),
-        birth: meta.created().map_or(0, nanos),
-        mtime: meta.mtime().saturating_mul(1_000_000_000).saturating_add(meta.mtime_nsec()),
-        ctime: meta.ctime().saturating_mul(1_000_000_000).saturating_add(meta.ctime_nsec()),
-        size: meta.len(),
-    }
-}
-
-/// 22 random characters, as in Dropbox's ids.
-pub fn random_id() -> String {
-    use base64::Engine as _;
-    let bytes: [u8; 16] = rand::random();
-    format!("id:{}", base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(bytes))
-}
-
-/// A revision name: 31 hex digits, rising with time, never used before.
-pub fn random_rev() -> String {
-    let micros = nanos(SystemTime::now()) / 1000;
-    format!("0{:014x}{:016x}", micros, rand::random::<u64>())
-}
 
 /// The scanner.
 pub struct Scanner {
@@ -234,7 +170,7 @@ impl Scanner {
     }
 
     /// Looks at folders: all of them, or only those that `dirty` names (absolute paths). Gives those that must be looked at
-    /// again soon, because a file in them was being written.
+    /// again soon, because a file in them was being written, or because they are new.
     ///
     /// # Errors
     /// If the folder itself is gone, or storage fails.
@@ -244,8 +180,23 @@ impl Scanner {
             Some(dirty) => (self.starts(dirty), false),
             None => (vec![String::new()], true),
         };
-        let jobs = self.moment(|scanner| scanner.walk(starts, everything))?;
-        self.read_contents(jobs)
+        let (jobs, appeared) = self.moment(|scanner| scanner.walk(starts, everything))?;
+        let mut again = self.read_contents(jobs)?;
+        if !everything {
+            // A folder that has just come may have changed before anyone watched it.
+            again.extend(appeared);
+        }
+        Ok(again)
+    }
+
+    /// Whether an event names a place that we cannot tell: a folder was renamed before the watch knew its new name.
+    pub fn misses(&self, dirty: &HashSet<PathBuf>) -> bool {
+        dirty.iter().filter_map(|path| path.strip_prefix(&self.root).ok()).any(|path| {
+            path.parent().is_some_and(|parent| {
+                let parent = names::lower(&parent.to_string_lossy());
+                !parent.is_empty() && self.tree.get(&format!("/{parent}")).is_none()
+            })
+        })
     }
 
     /// The known folders to start from: the dirty ones, or the nearest known folder above.
@@ -271,12 +222,15 @@ impl Scanner {
         starts
     }
 
-    fn walk(&mut self, starts: Vec<String>, everything: bool) -> Result<Vec<Job>, Error> {
+    fn walk(&mut self, starts: Vec<String>, everything: bool) -> Result<(Vec<Job>, Vec<PathBuf>), Error> {
         let mut queue: VecDeque<(String, bool)> = starts.into_iter().map(|start| (start, everything)).collect();
-        let (mut jobs, mut looked) = (Vec::new(), Vec::new());
+        let (mut jobs, mut looked, mut appeared) = (Vec::new(), Vec::new(), Vec::new());
         while let Some((dir, deep)) = queue.pop_front() {
             self.go_on()?;
             let Some(found) = self.read_dir(&dir) else { continue };
+            if deep && !everything {
+                appeared.push(self.local(&dir));
+            }
             let mut present = HashSet::new();
             for (display, meta) in found {
                 let path_lower = names::lower(&display);
@@ -296,7 +250,7 @@ impl Scanner {
         jobs.retain(|job: &Job| {
             self.tree.get(names::parent(&job.path_lower)).is_some() || !job.path_lower[1..].contains('/')
         });
-        Ok(jobs)
+        Ok((jobs, appeared))
     }
 
     /// The storable names of a folder, those known already first where two collide.
@@ -521,7 +475,3 @@ fn new_entry(display: &str, path_lower: String, kind: Kind, seen: Stat) -> Entry
         died: ALIVE,
     }
 }
-
-/// How long a file's last change must lie back before it is read: coarser than the clock that stamps changes, so that a later
-/// write cannot leave the same stamp.
-pub const GRAIN: Duration = Duration::from_millis(12);

@@ -12,7 +12,8 @@ use std::time::{Duration, Instant};
 use notify::{EventKind, RecursiveMode, Watcher as _};
 use tokio::sync::watch;
 
-use super::scan::{Error, Scanner};
+use super::facts::Error;
+use super::scan::Scanner;
 
 /// What the thread is told.
 #[derive(Debug)]
@@ -126,7 +127,8 @@ fn watcher(root: &Path, sender: Sender<Message>) -> Option<notify::RecommendedWa
 fn run(scanner: &mut Scanner, receiver: &Receiver<Message>, ready: &watch::Sender<Readiness>) -> Result<(), Error> {
     let began = Instant::now();
     let mut unsettled = scanner.scan(None)?;
-    let mut rest = SAFETY.max(began.elapsed() * RESTRAINT);
+    let mut took = began.elapsed();
+    let mut rest = SAFETY.max(took * RESTRAINT);
     let mut looked = Instant::now();
     tracing::info!(entries = scanner.len(), "the folder is indexed");
     ready.send_replace(Readiness::Ready);
@@ -150,20 +152,25 @@ fn run(scanner: &mut Scanner, receiver: &Receiver<Message>, ready: &watch::Sende
             }
             let patience = PATIENCE.saturating_sub(since.elapsed());
             message = receiver.recv_timeout(QUIET.min(patience)).ok();
-            if patience.is_zero() {
-                if let Some(Message::Paths(paths)) = message {
-                    add(&mut dirty, paths);
-                    message = None;
-                }
+            if patience.is_zero()
+                && let Some(Message::Paths(paths)) = message
+            {
+                add(&mut dirty, paths);
+                message = None;
             }
         }
-        if everything {
+        if everything || looked.elapsed() >= rest {
             let began = Instant::now();
             unsettled = scanner.scan(None)?;
             looked = Instant::now();
-            rest = SAFETY.max(began.elapsed() * RESTRAINT);
+            took = looked - began;
+            rest = SAFETY.max(took * RESTRAINT);
         } else if !dirty.is_empty() {
             unsettled = scanner.scan(Some(&dirty))?;
+            if scanner.misses(&dirty) {
+                // Look everywhere, soon: as soon as a few such events may be answered by one look.
+                rest = rest.min(looked.elapsed() + AGAIN.max(took * 2));
+            }
         }
     }
 }

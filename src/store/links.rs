@@ -3,7 +3,7 @@
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
 
 use super::tenancies::{self, TenancyWanted};
-use super::{Applied, Current, LinkId, Policy, Result, Shown, Store, TenancyId, Watch, WatchId, news};
+use super::{Applied, Current, LinkId, Policy, PublicationId, Result, Shown, Store, TenancyId, Watch, WatchId, news};
 use crate::config::{Excludes, excludes};
 
 /// A link as the configuration has it.
@@ -35,6 +35,10 @@ pub struct WatchLink {
     pub excludes: Excludes,
     /// A listing may register as many files as there are.
     pub approved: bool,
+    /// Waits for an approval: so does every further file.
+    pub held: bool,
+    /// Is being filled from the database.
+    pub filling: bool,
 }
 
 pub(super) fn watch(row: &Row<'_>) -> rusqlite::Result<Watch> {
@@ -52,13 +56,21 @@ pub(super) fn watch(row: &Row<'_>) -> rusqlite::Result<Watch> {
 
 /// The links of a watched folder that are linked now.
 pub(super) fn links_of(connection: &Connection, watch: WatchId) -> Result<Vec<WatchLink>> {
-    let mut statement =
-        connection.prepare_cached("SELECT id, tenancy, exclude, approved FROM link WHERE watch = ?1 AND linked = 1")?;
+    let mut statement = connection.prepare_cached(
+        "SELECT id, tenancy, exclude, approved, held, fill IS NOT NULL FROM link WHERE watch = ?1 AND linked = 1",
+    )?;
     let rows = statement.query_map([watch], |row| {
         let globs: Vec<String> = serde_json::from_str(&row.get::<_, String>(2)?).unwrap_or_default();
         // They were valid when the configuration was; a database that says otherwise lets nothing through unseen.
         let excludes = excludes(&globs).map_err(|_| rusqlite::Error::InvalidQuery)?;
-        Ok(WatchLink { id: row.get(0)?, tenancy: row.get(1)?, excludes, approved: row.get(3)? })
+        Ok(WatchLink {
+            id: row.get(0)?,
+            tenancy: row.get(1)?,
+            excludes,
+            approved: row.get(3)?,
+            held: row.get(4)?,
+            filling: row.get(5)?,
+        })
     })?;
     Ok(rows.collect::<Result<_, _>>()?)
 }
@@ -83,7 +95,8 @@ impl Store {
             // All marks first, so that a file held by another link that goes too is not spared.
             let gone: Vec<_> = present.into_iter().filter(|(id, _)| !kept.contains(id)).collect();
             for (id, _) in &gone {
-                connection.execute("UPDATE link SET linked = 0, held = 0, approved = 0 WHERE id = ?1", [id])?;
+                connection
+                    .execute("UPDATE link SET linked = 0, held = 0, approved = 0, fill = NULL WHERE id = ?1", [id])?;
             }
             for (id, watch) in gone {
                 synced.cancelled += cancel(connection, id)?;
@@ -177,7 +190,7 @@ impl Store {
         .await
     }
 
-    /// Lets a held folder publish in all of its tenancies; gives how many of its links waited. Large backlogs are
+    /// Lets a folder publish in all of its tenancies, however many files it has; gives how many links it has. Large backlogs are
     /// released in chunks, so that nothing else waits for long.
     ///
     /// # Errors
@@ -296,24 +309,30 @@ fn link(connection: &Connection, wanted: &LinkWanted) -> Result<LinkId> {
 }
 
 /// Cancels what an unlinked link queued and what is not in flight yet, but for files that another link of the tenancy
-/// holds: those go over to it.
+/// holds: those go over to it. What waited for an approval then waits for the other link's, which is filled anew to
+/// find out whether it needs one.
 fn cancel(connection: &Connection, link: LinkId) -> Result<u64> {
     connection.execute(
-        "UPDATE publication SET held_by = nullif(held_by, ?1), via = (
+        "UPDATE publication SET via = (
              SELECT l.id FROM asset JOIN place ON place.file = asset.file
              JOIN link l ON l.watch = place.watch AND l.tenancy = publication.tenancy AND l.linked = 1
              WHERE asset.id = publication.asset AND NOT EXISTS
-                 (SELECT 1 FROM skipped WHERE skipped.link = l.id AND skipped.path_lower = place.path_lower) LIMIT 1)
+                 (SELECT 1 FROM skipped WHERE skipped.link = l.id AND skipped.path_lower = place.path_lower
+                      AND skipped.reason = 'excluded') LIMIT 1)
          WHERE via = ?1 AND open = 1 AND EXISTS (
              SELECT 1 FROM asset JOIN place ON place.file = asset.file
              JOIN link l ON l.watch = place.watch AND l.tenancy = publication.tenancy AND l.linked = 1
              WHERE asset.id = publication.asset AND NOT EXISTS
-                 (SELECT 1 FROM skipped WHERE skipped.link = l.id AND skipped.path_lower = place.path_lower))",
+                 (SELECT 1 FROM skipped WHERE skipped.link = l.id AND skipped.path_lower = place.path_lower
+                      AND skipped.reason = 'excluded'))",
         [link],
     )?;
-    connection.execute_batch(
-        "CREATE TEMP TABLE IF NOT EXISTS cancelled (id INTEGER PRIMARY KEY, asset INTEGER) STRICT; DELETE FROM cancelled",
+    connection.execute(
+        "UPDATE link SET fill = '' WHERE id IN (SELECT via FROM publication WHERE held_by = ?1 AND via <> ?1)",
+        [link],
     )?;
+    connection.execute("UPDATE publication SET held_by = via WHERE held_by = ?1 AND via <> ?1", [link])?;
+    connection.execute_batch(CANCELLED)?;
     let n = connection.execute(
         "INSERT INTO cancelled SELECT id, asset FROM publication
          WHERE via = ?1 AND open = 1 AND state IN ('pending', 'hashed', 'parked')",
@@ -323,9 +342,28 @@ fn cancel(connection: &Connection, link: LinkId) -> Result<u64> {
     Ok(n as u64)
 }
 
+const CANCELLED: &str =
+    "CREATE TEMP TABLE IF NOT EXISTS cancelled (id INTEGER PRIMARY KEY, asset INTEGER) STRICT; DELETE FROM cancelled";
+
+/// Cancels one publication that is certainly not on the ledger, if its link is no more: it must not be sent again.
+pub(super) fn cancel_unlinked(connection: &Connection, id: PublicationId) -> Result<()> {
+    let unlinked: bool = connection
+        .prepare_cached(
+            "SELECT EXISTS (SELECT 1 FROM publication p JOIN link ON link.id = p.via
+             WHERE p.id = ?1 AND p.state IN ('pending', 'hashed', 'parked') AND link.linked = 0)",
+        )?
+        .query_row([id], |row| row.get(0))?;
+    if unlinked {
+        connection.execute_batch(CANCELLED)?;
+        connection.execute("INSERT INTO cancelled SELECT id, asset FROM publication WHERE id = ?1", [id])?;
+        drop_cancelled(connection)?;
+    }
+    Ok(())
+}
+
 /// Deletes the publications in the table `cancelled` and sets their assets back to what was queued before, so that
 /// linking again queues them again. A number that was fixed but never used is free again.
-pub(super) fn drop_cancelled(connection: &Connection) -> Result<()> {
+fn drop_cancelled(connection: &Connection) -> Result<()> {
     connection.execute_batch(
         "UPDATE asset SET
              sequence = sequence - (SELECT count(*) FROM publication p JOIN cancelled c ON c.id = p.id
@@ -337,12 +375,11 @@ pub(super) fn drop_cancelled(connection: &Connection) -> Result<()> {
          DELETE FROM shown WHERE asset IN (SELECT asset FROM cancelled);
          UPDATE asset SET (queued_rev, queued_hash, queued_modified, withdrawn) =
              (SELECT p.rev, CASE WHEN p.state = 'unreadable' THEN NULL ELSE p.content_hash END, p.server_modified,
-                     p.kind = 'withdraw'
+                     coalesce(p.kind = 'withdraw', 0)
               FROM (SELECT 1) LEFT JOIN publication p ON p.id =
                   (SELECT max(q.id) FROM publication q WHERE q.asset = asset.id)),
              queued_watch = NULL
          WHERE id IN (SELECT asset FROM cancelled);
-         UPDATE asset SET withdrawn = 0 WHERE withdrawn IS NULL AND id IN (SELECT asset FROM cancelled);
          DELETE FROM cancelled",
     )?;
     Ok(())
@@ -381,8 +418,11 @@ fn fill(connection: &Connection, id: LinkId, policy: Policy, answers: &[(String,
     let Some((watch_id, after)) = found else { return Ok(Applied::Dropped) };
     let links = links_of(connection, watch_id)?;
     let Some(link) = links.into_iter().find(|link| link.id == id) else { return Ok(Applied::Dropped) };
-    let root: String =
-        connection.query_row("SELECT coalesce(path_lower, '') FROM watch WHERE id = ?1", [watch_id], |r| r.get(0))?;
+    let (root, listing): (String, bool) = connection.query_row(
+        "SELECT coalesce(path_lower, ''), listing > 0 FROM watch WHERE id = ?1",
+        [watch_id],
+        |row| Ok((row.get(0)?, row.get(1)?)),
+    )?;
     let mut statement = connection.prepare_cached(
         "SELECT place.path_lower, file.file_id, file.rev, file.size, file.content_hash, file.server_modified,
                 file.path_display, file.skip
@@ -408,7 +448,9 @@ fn fill(connection: &Connection, id: LinkId, policy: Policy, answers: &[(String,
         .collect::<Result<_, _>>()?;
     let mut page = news::Pass::new(policy, answers, true);
     for shown in &rows {
-        let at = news::At { watch: watch_id, root: &root, predecessor: None, before: news::Before::Placed };
+        // For this link each file is back, and no cursor shows it: what is there is the answer of `get_metadata`,
+        // wherever it is not what was queued last anyway.
+        let at = news::At { watch: None, root: &root, predecessor: None, before: news::Before::Absent, found: None };
         page.consider(connection, &at, &link, shown)?;
     }
     if !page.asks.is_empty() {
@@ -417,7 +459,8 @@ fn fill(connection: &Connection, id: LinkId, policy: Policy, answers: &[(String,
     let mut held = Vec::new();
     let position = rows.last().map(|row| row.path_lower.clone()).filter(|_| rows.len() as i64 == CHUNK);
     connection.execute("UPDATE link SET fill = ?2 WHERE id = ?1", params![id, position])?;
-    if position.is_none() {
+    // While the folder is listed, its end settles what must wait.
+    if position.is_none() && !listing {
         held.extend(settle_hold(connection, &link, policy)?.map(|n| (id, n)));
     }
     Ok(Applied::Written { queued: page.queued, held, swept: 0 })

@@ -19,6 +19,8 @@ mod requests;
 mod schema;
 mod settle;
 mod tenancies;
+#[cfg(test)]
+mod tests;
 
 use std::sync::mpsc;
 
@@ -152,6 +154,7 @@ fn own(mut connection: Connection, inbox: &mpsc::Receiver<Message>) {
             Message::Read(job) => job(&connection),
             Message::Write(job) => {
                 if let Some(done) = write_group(&mut connection, job, inbox) {
+                    drop(connection);
                     let _ = done.send(());
                     return;
                 }
@@ -178,7 +181,9 @@ fn write_group(
     let committed = (|| {
         let transaction = connection.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
         answers.push(first(&transaction));
-        while answers.len() < GROUP && closing.is_none() {
+        // Some failures (a full disk, for one) make SQLite roll the whole transaction back by itself. What came after
+        // would then be committed piece by piece although everybody here is about to be told that it was not.
+        while answers.len() < GROUP && closing.is_none() && !transaction.is_autocommit() {
             match inbox.try_recv() {
                 Ok(Message::Write(job)) => answers.push(job(&transaction)),
                 Ok(Message::Read(job)) => reads.push(job),

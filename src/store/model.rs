@@ -102,6 +102,7 @@ pub enum Change {
 
 /// What `get_metadata` on an id answered, for a file about which a page alone cannot decide.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[allow(clippy::large_enum_variant)] // short-lived, and mostly the large one
 pub enum Current {
     /// It is there, in this revision.
     File(Shown),

@@ -24,13 +24,16 @@ pub(super) enum Before {
 /// Where an entry was shown.
 #[derive(Debug)]
 pub(super) struct At<'a> {
-    pub watch: WatchId,
+    /// The linked folder whose cursor shows it; `None` where it comes from the database.
+    pub watch: Option<WatchId>,
     /// `path_lower` of the linked folder.
     pub root: &'a str,
     /// The file that was at this path when its whole tree went, or that a new listing replaces: perhaps the same file
     /// under an older id.
     pub predecessor: Option<i64>,
     pub before: Before,
+    /// Why this revision cannot be published, as was found by reading it.
+    pub found: Option<&'static str>,
 }
 
 /// One pass over a page or a chunk.
@@ -110,33 +113,40 @@ impl<'a> Pass<'a> {
             (content || Some(&version.rev) == asset.queued_rev.as_ref()) && !asset.withdrawn
         };
         if same(shown) {
-            return touch(connection, &asset, shown, seen);
+            return touch(connection, at, &asset, shown, seen);
         }
         let later = match &asset.queued_modified {
-            Some(queued) if shown.server_modified == *queued => asset.queued_watch == Some(at.watch),
+            Some(queued) if shown.server_modified == *queued => at.watch.is_some() && asset.queued_watch == at.watch,
             Some(queued) => shown.server_modified > *queued,
             None => true,
         };
         match (at.before, seen, later) {
-            (Before::Placed, true, _) => Ok(()),
             (Before::Placed, false, true) => self.queue(connection, at, link, asset.id, shown, false),
+            // A revision that was shown before is asked about too: mostly a cursor that lags behind another one, but
+            // perhaps a file that went and was restored between two looks, which a page shows as nothing but this.
             _ => match self.answer(&shown.file_id) {
                 None => {
-                    self.asks.push(shown.file_id.clone());
+                    self.ask(&shown.file_id);
                     Ok(())
                 }
                 Some(Current::File(current)) if current.rev == shown.rev => {
                     self.queue(connection, at, link, asset.id, shown, false)
                 }
                 // A revision that was shown before is the present one again: no page will bring it as news.
-                Some(Current::File(current))
-                    if !same(current) && super::news::seen(connection, asset.id, &current.rev)? =>
-                {
-                    self.queue(connection, at, link, asset.id, current, false)
+                Some(Current::File(current)) if !same(current) && self::seen(connection, asset.id, &current.rev)? => {
+                    // The cursor that made us ask is not there yet.
+                    let at = At { watch: None, ..*at };
+                    self.queue(connection, &at, link, asset.id, current, false)
                 }
                 // A stale page; the present revision comes with its own page, or nothing of it is left.
                 Some(_) => mark_shown(connection, asset.id, &shown.rev),
             },
+        }
+    }
+
+    fn ask(&mut self, file_id: &str) {
+        if !self.asks.iter().any(|asked| asked == file_id) {
+            self.asks.push(file_id.to_owned());
         }
     }
 
@@ -145,7 +155,10 @@ impl<'a> Pass<'a> {
         if link.excludes.is_match(below) {
             return Some("excluded");
         }
-        shown.skip.or((self.policy.dropbox_hash && shown.content_hash.is_none()).then_some("no-content-hash"))
+        shown
+            .skip
+            .or(at.found)
+            .or((self.policy.dropbox_hash && shown.content_hash.is_none()).then_some("no-content-hash"))
     }
 
     /// Whether a new id goes on with the asset of the file that was at its path; `None` while that must be asked.
@@ -172,7 +185,7 @@ impl<'a> Pass<'a> {
             .query_row([predecessor], |row| row.get(0))?;
         match self.answer(&old_id) {
             None => {
-                self.asks.push(old_id);
+                self.ask(&old_id);
                 Ok(None)
             }
             Some(Current::Gone) => Ok(Some(true)),
@@ -189,14 +202,14 @@ impl<'a> Pass<'a> {
         shown: &Shown,
         first: bool,
     ) -> Result<()> {
-        let held = first && self.listing && !link.approved && self.policy.hold_above > 0;
+        let held = first && (self.listing || link.held) && !link.approved && self.policy.hold_above > 0;
         let alg = if self.policy.dropbox_hash { ALG_DROPBOX } else { ALG_SHA256 };
         connection
             .prepare_cached(
                 "INSERT INTO publication (tenancy, asset, kind, state, via, held_by, file_id, rev, size, content_hash,
-                     hash_unknown, server_modified, alg, document_hash, clear_name)
+                     server_modified, alg, document_hash, clear_name)
                  SELECT ?1, ?2, 'version', CASE WHEN hash IS NULL THEN 'pending' ELSE 'hashed' END, ?3, ?4, ?5, ?6, ?7,
-                     ?8, ?8 IS NULL, ?9, ?10, hash, ?11
+                     ?8, ?9, ?10, hash, ?11
                  FROM (SELECT CASE WHEN ?10 = ?12 THEN ?8
                               ELSE (SELECT sha256 FROM content WHERE content_hash = ?8) END AS hash)",
             )?
@@ -255,14 +268,21 @@ fn mark_shown(connection: &Connection, asset: AssetId, rev: &str) -> Result<()> 
     Ok(())
 }
 
-/// Another revision of the version queued last: only remembered, so that what is older than it can be told.
-fn touch(connection: &Connection, asset: &Asset, shown: &Shown, seen: bool) -> Result<()> {
+/// Another revision of the version queued last: only remembered, so that what is older than it can be told. In the same
+/// second two cursors cannot say which of their revisions was the later one, so that neither is believed about the next.
+fn touch(connection: &Connection, at: &At<'_>, asset: &Asset, shown: &Shown, seen: bool) -> Result<()> {
     if seen {
         return Ok(());
     }
     connection
-        .prepare_cached("UPDATE asset SET queued_modified = max(coalesce(queued_modified, ''), ?2) WHERE id = ?1")?
-        .execute(params![asset.id, shown.server_modified])?;
+        .prepare_cached(
+            "UPDATE asset SET queued_modified = max(coalesce(queued_modified, ''), ?2),
+                 queued_watch = CASE WHEN ?2 > coalesce(queued_modified, '') THEN ?3
+                                     WHEN ?2 = queued_modified AND queued_watch IS NOT ?3 THEN NULL
+                                     ELSE queued_watch END
+             WHERE id = ?1",
+        )?
+        .execute(params![asset.id, shown.server_modified, at.watch])?;
     mark_shown(connection, asset.id, &shown.rev)
 }
 

@@ -1,7 +1,8 @@
 //! Opening the database: made, migrated, or refused with a word. A database that will not open is never replaced by an
 //! empty one, because that would publish everything again.
 
-use std::os::unix::fs::PermissionsExt as _;
+use std::fs::OpenOptions;
+use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
 use rusqlite::{Connection, OpenFlags, OptionalExtension as _, params};
@@ -56,19 +57,16 @@ impl Store {
     pub fn open(state_dir: &Path) -> Result<(Store, Found), OpenError> {
         let path = state_dir.join(FILE_NAME);
         let fail = |error: rusqlite::Error| OpenError::of(&path, &error);
-        let new = !path.exists();
-        let mut connection = Connection::open(&path).map_err(fail)?;
+        let new = !path.try_exists().map_err(|error| OpenError::Unusable(path.clone(), error.to_string()))?;
+        if new {
+            make(state_dir, &path)?;
+        }
+        let mut connection = Connection::open_with_flags(&path, FLAGS).map_err(fail)?;
+        inspect(&connection, &path)?;
         std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600))
             .map_err(|error| OpenError::Unusable(path.clone(), error.to_string()))?;
-        if new {
-            connection.pragma_update(None, "application_id", schema::APPLICATION_ID).map_err(fail)?;
-        }
-        inspect(&connection, &path)?;
         configure(&connection).map_err(fail)?;
-        schema::migrations().to_latest(&mut connection).map_err(|error| match error {
-            rusqlite_migration::Error::RusqliteError { err, .. } => OpenError::of(&path, &err),
-            other => OpenError::Damaged(path.clone(), other.to_string()),
-        })?;
+        migrate(&mut connection, &path)?;
         let unclean = !new && meta(&connection, "clean").map_err(fail)?.as_deref() != Some("1");
         set_meta(&connection, "clean", "0").map_err(fail)?;
         // An empty file needs no download: its hash is known to everybody.
@@ -89,6 +87,52 @@ impl Store {
             .map_err(|error| OpenError::of(&path, &error))?;
         Ok((found != "ok").then_some(found))
     }
+}
+
+/// Never makes a file: only [`make`] does.
+const FLAGS: OpenFlags = OpenFlags::SQLITE_OPEN_READ_WRITE.union(OpenFlags::SQLITE_OPEN_NO_MUTEX);
+
+/// Makes a new database under another name, whole, and then gives it its own: a start that is cut short leaves nothing
+/// behind that the next one would have to refuse, and an empty file is never ours.
+fn make(state_dir: &Path, path: &Path) -> Result<(), OpenError> {
+    let unusable = |error: std::io::Error| OpenError::Unusable(path.into(), error.to_string());
+    if beside(path, "-wal").try_exists().map_err(unusable)? {
+        let reason = "the file itself is missing, but its -wal file is there: bring it back, or move both away";
+        return Err(OpenError::Damaged(path.into(), reason.into()));
+    }
+    let unfinished = beside(path, ".new");
+    for left in [unfinished.clone(), beside(&unfinished, "-wal"), beside(&unfinished, "-shm")] {
+        match std::fs::remove_file(left) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(unusable(error)),
+            _ => {}
+        }
+    }
+    OpenOptions::new().write(true).create_new(true).mode(0o600).open(&unfinished).map_err(unusable)?;
+    let fill = || -> rusqlite::Result<Connection> {
+        let connection = Connection::open_with_flags(&unfinished, FLAGS)?;
+        connection.pragma_update(None, "application_id", schema::APPLICATION_ID)?;
+        configure(&connection)?;
+        Ok(connection)
+    };
+    let mut connection = fill().map_err(|error| OpenError::of(path, &error))?;
+    migrate(&mut connection, path)?;
+    // Closing folds the log into the file.
+    connection.close().map_err(|(_, error)| OpenError::of(path, &error))?;
+    std::fs::rename(&unfinished, path).map_err(unusable)?;
+    std::fs::File::open(state_dir).and_then(|directory| directory.sync_all()).map_err(unusable)
+}
+
+fn beside(path: &Path, suffix: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(suffix);
+    name.into()
+}
+
+fn migrate(connection: &mut Connection, path: &Path) -> Result<(), OpenError> {
+    schema::migrations().to_latest(connection).map_err(|error| match error {
+        rusqlite_migration::Error::RusqliteError { err, .. } => OpenError::of(path, &err),
+        other => OpenError::Damaged(path.into(), other.to_string()),
+    })
 }
 
 /// Opens the database of a daemon that may be running, to read only.

@@ -6,7 +6,7 @@ use rusqlite::{Connection, OptionalExtension as _, params};
 use super::links::{WatchLink, links_of, settle_hold};
 use super::news::{At, Before, Pass};
 use super::tenancies::now;
-use super::{Applied, Change, Current, Error, Policy, Result, Shown, Store, WatchId, gone};
+use super::{Applied, Change, Current, Error, Policy, Result, Shown, Store, WatchId, gone, news};
 
 /// A page, and what it was asked with.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -84,15 +84,21 @@ fn apply(connection: &Connection, page: &PageOf, policy: Policy, answers: &[(Str
         if watch.listing > 0 {
             swept = gone::sweep(connection, page.watch, watch.listing)?;
             for link in &links {
-                held.extend(settle_hold(connection, link, policy)?.map(|n| (link.id, n)));
+                // One that is being filled as well is settled when the filling ends.
+                if !link.filling {
+                    held.extend(settle_hold(connection, link, policy)?.map(|n| (link.id, n)));
+                }
             }
             watch.listing = 0;
         }
         connection.prepare_cached("DELETE FROM gone WHERE watch = ?1")?.execute([page.watch])?;
     }
     connection
-        .prepare_cached("UPDATE watch SET cursor = ?2, listing = ?3, listings = ?4, drained_at = ?5 WHERE id = ?1")?
-        .execute(params![page.watch, page.cursor, watch.listing, watch.listings, now()])?;
+        .prepare_cached(
+            "UPDATE watch SET cursor = ?2, listing = ?3, listings = ?4, drained_at = coalesce(?5, drained_at)
+             WHERE id = ?1",
+        )?
+        .execute(params![page.watch, page.cursor, watch.listing, watch.listings, (!page.has_more).then(now)])?;
     Ok(Applied::Written { queued: pass.queued, held, swept })
 }
 
@@ -115,7 +121,7 @@ fn file(
             None => Before::Absent,
         });
     }
-    let file = upsert(connection, pass, shown)?;
+    let (file, found) = upsert(connection, pass, shown)?;
     let occupant: Option<i64> = connection
         .prepare_cached("SELECT file FROM place WHERE watch = ?1 AND path_lower = ?2")?
         .query_row(params![watch, shown.path_lower], |row| row.get(0))
@@ -141,7 +147,7 @@ fn file(
         row.listings
     ])?;
     for (link, before) in links.iter().zip(before) {
-        let at = At { watch, root: &row.root, predecessor, before };
+        let at = At { watch: Some(watch), root: &row.root, predecessor, before, found };
         pass.consider(connection, &at, link, shown)?;
     }
     Ok(())
@@ -153,15 +159,16 @@ fn placed_in(connection: &Connection, link: &WatchLink, file: i64) -> Result<Bef
         .prepare_cached(
             "SELECT EXISTS (SELECT 1 FROM place JOIN link ON link.watch = place.watch
              WHERE place.file = ?1 AND link.tenancy = ?2 AND link.linked = 1 AND NOT EXISTS
-                 (SELECT 1 FROM skipped WHERE skipped.link = link.id AND skipped.path_lower = place.path_lower))",
+                 (SELECT 1 FROM skipped WHERE skipped.link = link.id AND skipped.path_lower = place.path_lower
+                      AND skipped.reason = 'excluded'))",
         )?
         .query_row(params![file, link.tenancy], |row| row.get(0))?;
     Ok(if placed { Before::Placed } else { Before::Absent })
 }
 
-/// The file's row; gives its id. A page that is staler than what is known only says where the file is. A reason that was
+/// The file's row; gives its id, and the reason that was found by reading this revision, if any. A page that is staler than what is known only says where the file is. A reason that was
 /// found by reading the content stays for as long as the rev does.
-fn upsert(connection: &Connection, pass: &Pass<'_>, shown: &Shown) -> Result<i64> {
+fn upsert(connection: &Connection, pass: &Pass<'_>, shown: &Shown) -> Result<(i64, Option<&'static str>)> {
     let present = matches!(pass.answer(&shown.file_id), Some(Current::File(current)) if current.rev == shown.rev);
     Ok(connection
         .prepare_cached(
@@ -177,7 +184,7 @@ fn upsert(connection: &Connection, pass: &Pass<'_>, shown: &Shown) -> Result<i64
                                 ELSE excluded.content_hash END,
                  server_modified = CASE WHEN NOT ?8 THEN max(server_modified, excluded.server_modified)
                                    ELSE excluded.server_modified END
-             RETURNING id",
+             RETURNING id, CASE WHEN rev = ?2 AND skip IN ('restricted', 'unsupported') THEN skip END",
         )?
         .query_row(
             params![
@@ -190,6 +197,6 @@ fn upsert(connection: &Connection, pass: &Pass<'_>, shown: &Shown) -> Result<i64
                 shown.skip,
                 present
             ],
-            |row| row.get(0),
+            |row| Ok((row.get(0)?, row.get::<_, Option<String>>(1)?.map(|reason| news::known_reason(&reason)))),
         )?)
 }

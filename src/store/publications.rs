@@ -3,8 +3,9 @@
 //! An asset's publications leave in the order of their rows: one that is `open` holds back the later ones. Numbers are
 //! fixed with the mark `in_flight`, so that they have no gaps.
 
-use rusqlite::{Connection, Row, params};
+use rusqlite::{Connection, OptionalExtension as _, Row, params};
 
+use super::links::cancel_unlinked;
 use super::tenancies::now;
 use super::{AssetId, Kind, Publication, PublicationId, Result, Store, TenancyId, Unhashed};
 use crate::digest::Digest;
@@ -98,7 +99,7 @@ pub(super) fn publication(row: &Row<'_>) -> rusqlite::Result<Publication> {
     })
 }
 
-/// Publications of a tenancy under a condition on `p` and `a`, in the order of their rows.
+/// Open publications of a tenancy that wait for no approval, under a condition on `p` and `a`, in the order of their rows.
 pub(super) fn select(
     connection: &Connection,
     condition: &str,
@@ -107,11 +108,39 @@ pub(super) fn select(
 ) -> Result<Vec<Publication>> {
     let sql = format!(
         "SELECT {COLUMNS} FROM publication p JOIN asset a ON a.id = p.asset
-         WHERE p.tenancy = ?1 AND {condition} ORDER BY p.id LIMIT ?2"
+         WHERE p.tenancy = ?1 AND p.open = 1 AND p.held_by IS NULL AND {condition} ORDER BY p.id LIMIT ?2"
     );
     let mut statement = connection.prepare_cached(&sql)?;
     let rows = statement.query_map(params![tenancy, limit as i64], publication)?;
     Ok(rows.collect::<Result<_, _>>()?)
+}
+
+/// Whose turn it is: what may be sent, and what is no news after all.
+fn turns(connection: &Connection, tenancy: TenancyId, limit: usize) -> Result<(Vec<Publication>, Vec<PublicationId>)> {
+    let (mut found, mut old) = (Vec::new(), Vec::new());
+    for publication in select(connection, TURN, tenancy, limit)? {
+        if repeats(connection, &publication)? {
+            old.push(publication.id);
+        } else {
+            found.push(publication);
+        }
+    }
+    Ok((found, old))
+}
+
+/// Hashed, and nothing before it in its asset is open.
+const TURN: &str = "p.state = 'hashed' AND NOT EXISTS
+    (SELECT 1 FROM publication q WHERE q.asset = p.asset AND q.open = 1 AND q.id < p.id)";
+
+/// Whether an unsent version has the content of the record before it, which is confirmed and no Withdraw.
+fn repeats(connection: &Connection, publication: &Publication) -> Result<bool> {
+    if publication.kind != Kind::Version || publication.body.is_some() || publication.is_registration() {
+        return Ok(false);
+    }
+    let sql = "SELECT coalesce(kind = 'version' AND state = 'confirmed' AND content_hash = ?3, 0) FROM publication
+               WHERE asset = ?1 AND id < ?2 ORDER BY id DESC LIMIT 1";
+    let values = params![publication.asset, publication.id, publication.content_hash];
+    Ok(connection.prepare_cached(sql)?.query_row(values, |row| row.get(0)).optional()?.unwrap_or(false))
 }
 
 impl Store {
@@ -150,10 +179,12 @@ impl Store {
             connection
                 .prepare_cached("INSERT OR IGNORE INTO content VALUES (?1, ?2)")?
                 .execute(params![content_hash, sha256])?;
-            connection.prepare_cached(
-                "UPDATE asset SET queued_hash = ?2 WHERE queued_hash IS NULL AND EXISTS (SELECT 1 FROM publication p
-                 WHERE p.id = ?1 AND p.content_hash IS NULL AND p.asset = asset.id AND p.rev = asset.queued_rev)",
-            )?.execute(params![id, content_hash])?;
+            connection
+                .prepare_cached(
+                    "UPDATE asset SET queued_hash = ?2 WHERE queued_hash IS NULL AND (id, queued_rev) =
+                 (SELECT asset, rev FROM publication WHERE id = ?1 AND content_hash IS NULL)",
+                )?
+                .execute(params![id, content_hash])?;
             connection
                 .prepare_cached("UPDATE publication SET content_hash = ?2 WHERE id = ?1 AND content_hash IS NULL")?
                 .execute(params![id, content_hash])?;
@@ -181,12 +212,25 @@ impl Store {
     }
 
     /// The content of a version can no longer be had: counted and shown, and the asset's next version goes on. With
-    /// `skip` the file counts as skipped for that reason until its rev changes.
+    /// `skip` the file counts as skipped for that reason until its rev changes. Where the file has another revision of
+    /// the same version by now, that one is read instead.
     ///
     /// # Errors
     /// If the database cannot be written.
     pub async fn unreadable(&self, id: PublicationId, reason: String, skip: Option<&'static str>) -> Result<()> {
         self.write(move |connection| {
+            let elsewhere = connection.execute(
+                "UPDATE publication SET (file_id, rev) = (SELECT file.file_id, file.rev FROM asset
+                     JOIN file ON file.id = asset.file WHERE asset.id = publication.asset), attempts = 0
+                 WHERE id = ?1 AND state = 'pending' AND EXISTS (SELECT 1 FROM asset
+                     JOIN file ON file.id = asset.file AND file.skip IS NULL
+                     WHERE asset.id = publication.asset AND file.content_hash = publication.content_hash
+                       AND file.rev <> publication.rev)",
+                [id],
+            )?;
+            if elsewhere > 0 {
+                return Ok(());
+            }
             connection.execute(
                 "UPDATE publication SET state = 'unreadable', open = 0, reason = ?2 WHERE id = ?1 AND state = 'pending'",
                 params![id, reason],
@@ -215,40 +259,27 @@ impl Store {
         .await
     }
 
-    /// Publications whose turn it is: hashed, not held, and nothing of their asset before them is open. One whose listing
-    /// had no content hash and whose content proves to be the one recorded last is dropped here: it is no news.
+    /// Publications whose turn it is: hashed, not held, and nothing of their asset before them is open. One whose content
+    /// proves to be what was recorded last (its listing, or that of the one between, had no content hash) is dropped
+    /// here: it is no news.
     ///
     /// # Errors
     /// If the database cannot be read or written.
     pub async fn sendable(&self, tenancy: TenancyId, limit: usize) -> Result<Vec<Publication>> {
-        let turn = "p.state = 'hashed' AND p.open = 1 AND p.held_by IS NULL AND NOT EXISTS
-            (SELECT 1 FROM publication q WHERE q.asset = p.asset AND q.open = 1 AND q.id < p.id)";
-        let known = format!(
-            "p.hash_unknown = 1 AND {turn} AND p.body IS NULL AND p.kind = 'version' AND p.content_hash =
-             (SELECT content_hash FROM publication q WHERE q.asset = p.asset AND q.id < p.id AND q.kind = 'version'
-              ORDER BY q.id DESC LIMIT 1)
-             AND (SELECT state FROM publication q WHERE q.asset = p.asset AND q.id < p.id ORDER BY q.id DESC LIMIT 1)
-              = 'confirmed'"
-        );
-        let found = self.read(move |connection| {
-            let found = select(connection, turn, tenancy, limit)?;
-            let old = select(connection, &known, tenancy, limit)?;
-            Ok((found, old))
-        });
-        let (found, old) = found.await?;
-        if old.is_empty() {
-            return Ok(found);
-        }
-        let old: Vec<PublicationId> = old.into_iter().map(|publication| publication.id).collect();
-        let dropped = old.clone();
-        self.write(move |connection| {
-            for id in dropped {
-                connection.execute("DELETE FROM publication WHERE id = ?1 AND state = 'hashed'", [id])?;
+        loop {
+            let (found, old) = self.read(move |connection| turns(connection, tenancy, limit)).await?;
+            if old.is_empty() {
+                return Ok(found);
             }
-            Ok(())
-        })
-        .await?;
-        Ok(found.into_iter().filter(|publication| !old.contains(&publication.id)).collect())
+            self.write(move |connection| {
+                for id in old {
+                    connection.execute("DELETE FROM publication WHERE id = ?1 AND state = 'hashed'", [id])?;
+                }
+                Ok(())
+            })
+            .await?;
+            // What waited behind them has its turn now.
+        }
     }
 
     /// Marks requests as in flight, in one durable commit, before any of them leaves. Gives those that are still to be
@@ -293,12 +324,15 @@ impl Store {
     /// If the database cannot be written.
     pub async fn recorded(&self, id: PublicationId, record: Recorded) -> Result<()> {
         self.write(move |connection| {
-            connection
+            let changed = connection
                 .prepare_cached(
                     "UPDATE publication SET state = 'recorded', event = ?2, recorded_at = ?3, reason = NULL
                      WHERE id = ?1 AND state IN ('in_flight', 'uncertain')",
                 )?
                 .execute(params![id, record.event, now()])?;
+            if changed == 0 {
+                return Ok(());
+            }
             connection
                 .prepare_cached(
                     "UPDATE asset SET identity = ?2 WHERE id = (SELECT asset FROM publication WHERE id = ?1)",
@@ -309,7 +343,7 @@ impl Store {
         .await
     }
 
-    /// The request was certainly not acted on: it may be sent again.
+    /// The request was certainly not acted on: it may be sent again, unless it was unlinked meanwhile.
     ///
     /// # Errors
     /// If the database cannot be written.
@@ -336,7 +370,7 @@ impl Store {
                  WHERE id = ?1 AND state IN ('pending', 'hashed', 'in_flight')",
                 params![id, reason],
             )?;
-            Ok(())
+            cancel_unlinked(connection, id)
         })
         .await
     }
@@ -349,7 +383,8 @@ impl Store {
         self.write(|connection| {
             let sql = "UPDATE publication SET attempts = 0, reason = NULL,
                 state = CASE WHEN document_hash IS NULL AND kind = 'version' THEN 'pending' ELSE 'hashed' END
-                WHERE state = 'parked'";
+                WHERE tenancy IN (SELECT id FROM tenancy) AND state = 'parked' AND open = 1
+                  AND held_by IS NULL";
             Ok(connection.execute(sql, [])? as u64)
         })
         .await
@@ -360,7 +395,7 @@ impl Store {
             connection
                 .prepare_cached("UPDATE publication SET state = ?3, reason = ?4 WHERE id = ?1 AND state = ?2")?
                 .execute(params![id, from, to, reason])?;
-            Ok(())
+            cancel_unlinked(connection, id)
         })
         .await
     }

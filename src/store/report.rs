@@ -202,7 +202,7 @@ impl Report {
         let mut statement = self.connection.prepare(
             "SELECT t.name, file.path_display, p.state, p.reason
              FROM tenancy t CROSS JOIN publication p INDEXED BY publication_work
-               ON p.tenancy = t.id AND p.open = 1 AND p.state IN ('parked', 'uncertain')
+               ON p.tenancy = t.id AND p.open = 1 AND p.state IN ('parked', 'uncertain') AND p.held_by IS NULL
              JOIN asset ON asset.id = p.asset JOIN file ON file.id = asset.file
              ORDER BY p.state, p.id DESC LIMIT ?1",
         )?;

@@ -140,8 +140,7 @@ CREATE TABLE publication (
     file_id         TEXT NOT NULL,
     rev             TEXT NOT NULL,
     size            INTEGER NOT NULL,
-    content_hash    BLOB,
-    hash_unknown    INTEGER NOT NULL DEFAULT 0,    -- the listing had no content hash
+    content_hash    BLOB,                          -- NULL until it is hashed, where the listing had none
     server_modified TEXT NOT NULL,
     alg             TEXT NOT NULL,
     document_hash   BLOB,
@@ -158,11 +157,10 @@ CREATE TABLE publication (
 ) STRICT;
 CREATE INDEX publication_of_asset ON publication (asset, id);
 CREATE INDEX publication_open ON publication (asset, id) WHERE open = 1;
-CREATE INDEX publication_work ON publication (tenancy, state, held_by, id) WHERE open = 1;
+CREATE INDEX publication_work ON publication (tenancy, state) WHERE open = 1 AND held_by IS NULL; -- in the order of rows
 CREATE INDEX publication_unhashed ON publication (content_hash) WHERE state = 'pending';
 CREATE INDEX publication_pending ON publication (id) WHERE state = 'pending' AND held_by IS NULL;
 CREATE INDEX publication_held ON publication (held_by) WHERE held_by IS NOT NULL;
-CREATE INDEX publication_hash_unknown ON publication (tenancy, id) WHERE hash_unknown = 1 AND open = 1;
 CREATE INDEX publication_via ON publication (via) WHERE open = 1;
 CREATE INDEX publication_recorded ON publication (tenancy, recorded_at) WHERE recorded_at IS NOT NULL;
 

@@ -3,7 +3,7 @@
 
 use rusqlite::{Connection, OptionalExtension as _, params};
 
-use super::links::drop_cancelled;
+use super::links::cancel_unlinked;
 use super::publications::{COLUMNS, publication, select};
 use super::tenancies::now;
 use super::{Publication, PublicationId, Result, Store, TenancyId};
@@ -16,7 +16,8 @@ impl Store {
     pub async fn doubt_in_flight(&self) -> Result<u64> {
         self.write(|connection| {
             let sql = "UPDATE publication SET state = 'uncertain', reason = 'sent, but no answer was seen'
-                       WHERE state = 'in_flight' AND open = 1";
+                       WHERE tenancy IN (SELECT id FROM tenancy) AND state = 'in_flight' AND open = 1
+                         AND held_by IS NULL";
             Ok(connection.execute(sql, [])? as u64)
         })
         .await
@@ -27,7 +28,7 @@ impl Store {
     /// # Errors
     /// If the database cannot be read.
     pub async fn uncertain(&self, tenancy: TenancyId, limit: usize) -> Result<Vec<Publication>> {
-        self.read(move |connection| select(connection, "p.open = 1 AND p.state = 'uncertain'", tenancy, limit)).await
+        self.read(move |connection| select(connection, "p.state = 'uncertain'", tenancy, limit)).await
     }
 
     /// Publications that were sent and not answered yet, or whose outcome is unknown.
@@ -35,7 +36,7 @@ impl Store {
     /// # Errors
     /// If the database cannot be read.
     pub async fn under_way(&self, tenancy: TenancyId, limit: usize) -> Result<Vec<Publication>> {
-        let condition = "p.open = 1 AND p.state IN ('in_flight', 'uncertain')";
+        let condition = "p.state IN ('in_flight', 'uncertain')";
         self.read(move |connection| select(connection, condition, tenancy, limit)).await
     }
 
@@ -50,19 +51,7 @@ impl Store {
                 "UPDATE publication SET state = 'hashed', reason = NULL WHERE id = ?1 AND state = 'uncertain'",
                 [id],
             )?;
-            let linked: bool = connection.query_row(
-                "SELECT EXISTS (SELECT 1 FROM publication p JOIN link ON link.id = p.via WHERE p.id = ?1 AND link.linked = 1)",
-                [id],
-                |row| row.get(0),
-            )?;
-            if !linked {
-                connection.execute_batch(
-                    "CREATE TEMP TABLE IF NOT EXISTS cancelled (id INTEGER PRIMARY KEY, asset INTEGER) STRICT",
-                )?;
-                connection.execute("INSERT INTO cancelled SELECT id, asset FROM publication WHERE id = ?1", [id])?;
-                drop_cancelled(connection)?;
-            }
-            Ok(())
+            cancel_unlinked(connection, id)
         })
         .await
     }
@@ -72,7 +61,7 @@ impl Store {
     /// # Errors
     /// If the database cannot be read.
     pub async fn unconfirmed(&self, tenancy: TenancyId, limit: usize) -> Result<Vec<Publication>> {
-        self.read(move |connection| select(connection, "p.open = 1 AND p.state = 'recorded'", tenancy, limit)).await
+        self.read(move |connection| select(connection, "p.state = 'recorded'", tenancy, limit)).await
     }
 
     /// The ledger committed them: the next publications of their assets may leave.
@@ -95,7 +84,7 @@ impl Store {
     }
 
     /// The ledger failed it for good: it is made again with its number (a registration as a new asset) before anything
-    /// else of that file.
+    /// else of that file, unless it was unlinked meanwhile.
     ///
     /// # Errors
     /// If the database cannot be written.
@@ -111,7 +100,7 @@ impl Store {
                  WHERE id = ?1 AND state = 'recorded'",
                 [id],
             )?;
-            Ok(())
+            cancel_unlinked(connection, id)
         })
         .await
     }

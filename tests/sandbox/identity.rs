@@ -176,3 +176,68 @@ async fn a_move_can_be_made_to_change_the_revision() {
     assert_eq!(after[1]["id"], before[0]["id"]);
     assert_ne!(after[1]["rev"], before[0]["rev"]);
 }
+
+#[tokio::test]
+async fn a_file_saved_by_way_of_a_backup_keeps_its_id() {
+    let world = World::new(&[("a.txt", "one")]).await;
+    let (before, cursor) = world.list("").await;
+    world.rename("a.txt", "a.txt~");
+    world.write("a.txt", "two");
+    fs::remove_file(world.path("a.txt~")).unwrap();
+    let (after, _) = world.changes(&cursor, |entries| has(entries, "file", "/a.txt")).await;
+    assert_eq!(shape(&after), ["file /a.txt"]);
+    assert_eq!(after[0]["id"], before[0]["id"]);
+}
+
+#[tokio::test]
+async fn a_folder_and_a_file_of_it_that_move_apart_both_keep_their_ids() {
+    let world = World::new(&[("x/a.txt", "1"), ("x/b.txt", "2")]).await;
+    let (before, cursor) = world.list("").await;
+    world.rename("x/a.txt", "0.txt");
+    world.rename("x", "y");
+    let (after, _) = world.changes(&cursor, |entries| has(entries, "file", "/y/b.txt")).await;
+    assert_eq!(shape(&after), ["deleted /x", "file /0.txt", "folder /y", "file /y/b.txt"]);
+    for (old, new) in [("/x", "/y"), ("/x/a.txt", "/0.txt"), ("/x/b.txt", "/y/b.txt")] {
+        assert_eq!(at(&before, old)["id"], at(&after, new)["id"]);
+    }
+}
+
+#[tokio::test]
+async fn a_file_that_is_being_written_ends_as_what_was_written_last() {
+    let world = World::new(&[]).await;
+    let (_, cursor) = world.list("").await;
+    let path = world.path("log.txt");
+    let writer = std::thread::spawn(move || {
+        for i in 0..60 {
+            fs::write(&path, format!("{i:02}").repeat(5_000)).unwrap();
+            std::thread::sleep(std::time::Duration::from_millis(7));
+        }
+    });
+    // Whatever revision is shown meanwhile can be read, and is what its hash says.
+    let mut rev = String::new();
+    let mut seen = 0;
+    let began = std::time::Instant::now();
+    loop {
+        assert!(began.elapsed() < std::time::Duration::from_secs(20), "the last content never showed");
+        let over = writer.is_finished();
+        let (entries, _) = world.drain(&cursor).await;
+        if let Some(entry) = entries.first().filter(|entry| entry["rev"] != rev.as_str()) {
+            seen += 1;
+            rev = entry["rev"].as_str().unwrap().to_owned();
+            let bytes = world.download(&format!("rev:{rev}"), &[]).await.bytes().await.unwrap();
+            let block = droptrail::digest::Digest::sha256(&bytes);
+            let whole = droptrail::digest::Digest::sha256(block.0);
+            assert!(bytes.is_empty() || entry["content_hash"] == whole.to_string());
+            if over && bytes[..] == *"59".repeat(5_000).as_bytes() {
+                break;
+            }
+        } else if over && !rev.is_empty() {
+            let bytes = world.download("/log.txt", &[]).await.bytes().await.unwrap();
+            if bytes[..] == *"59".repeat(5_000).as_bytes() {
+                break;
+            }
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+    }
+    assert!(seen > 0);
+}
