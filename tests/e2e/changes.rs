@@ -3,7 +3,7 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 
-use crate::support::Stage;
+use crate::support::{Stage, sha256};
 
 /// A stage whose `/docs` is linked, with these files in it recorded.
 fn recorded(files: &[(&str, &str)]) -> Stage {
@@ -67,6 +67,12 @@ fn a_file_renamed_or_moved_within_the_linked_folders_becomes_nothing_but_a_new_l
     stage.rename("docs/a.txt", "docs/renamed.txt");
     stage.rename("docs/b.txt", "docs/deep/er/b.txt");
     stage.assert_exact(&[("docs/renamed.txt", &["one"]), ("docs/deep/er/b.txt", &["two"])]);
+    let mut listed = stage.assets_command(&[]);
+    listed.sort_by_key(|line| line["path"].as_str().map(str::to_owned));
+    let field = |name: &str| listed.iter().map(|line| line[name].as_str().unwrap().to_owned()).collect::<Vec<_>>();
+    assert_eq!(field("path"), ["/docs/deep/er/b.txt", "/docs/renamed.txt"]);
+    assert_eq!(field("document_hash_value"), [sha256("two"), sha256("one")]);
+    assert_eq!(field("state"), ["confirmed", "confirmed"]);
     stage.write("docs/renamed.txt", "three");
     stage.assert_exact(&[("docs/renamed.txt", &["one", "three"]), ("docs/deep/er/b.txt", &["two"])]);
     stage.stop();
