@@ -11,3 +11,4 @@ mod restart;
 mod skipped;
 mod support;
 mod versions;
+mod wire;
