@@ -2,7 +2,8 @@
 //! recorded or has in flight (DESIGN, "Exactly once", rule 7). The database may know less than the ledger: lost,
 //! replaced, restored from a backup.
 
-use super::tenancy::Desk;
+use super::desk::{Desk, may_not_ask};
+use super::lookup::is_another_of_ours;
 use crate::datatrails::{Confirmation, Error, Event, Kind, Query, View, reference};
 use crate::observe::Code;
 use crate::store::Publication;
@@ -41,6 +42,12 @@ pub(super) async fn check(desk: &Desk) -> Result<Check, Error> {
             format!("{} is {hint}, but its records here are of {stored}: give the new tenancy a new name", desk.name);
         return Ok(Check::Held { code: Code::TenancyDiffers, state: "tenancy-differs", text });
     }
+    if desk.proven().own
+        && own.as_ref().is_ok_and(Vec::is_empty)
+        && let Some(held) = own_shows_nothing(desk).await?
+    {
+        return Ok(held);
+    }
     let (view, events) = match own {
         Ok(events) if !events.is_empty() => (View::Own, events),
         // Without read permission the own listing is empty, or forbidden: the public one needs none.
@@ -53,7 +60,7 @@ pub(super) async fn check(desk: &Desk) -> Result<Check, Error> {
             (View::Public, public.unwrap_or_default())
         }
     };
-    let events: Vec<Event> = ours(desk, view, events);
+    let events: Vec<Event> = ours(desk, view, events).await;
     if events.is_empty() {
         return nothing_shown(desk).await;
     }
@@ -88,26 +95,44 @@ async fn newest(desk: &Desk, view: View) -> Result<Asked, Error> {
     };
     match desk.client.list_events(view, None, &query).await {
         Ok(page) => Ok(Ok(page.events)),
-        Err(error) if matches!(error.kind, Kind::Forbidden | Kind::NotFound | Kind::Invalid | Kind::Refused) => {
-            Ok(Err(error.kind))
-        }
+        Err(error) if may_not_ask(view, &error) => Ok(Err(error.kind)),
         Err(error) => Err(error),
     }
 }
 
 /// Records of this tenancy that have not failed. In the public view records of others have the same account reference
-/// when the folder is linked in several tenancies.
-fn ours(desk: &Desk, view: View, events: Vec<Event>) -> Vec<Event> {
+/// when the folder is linked in several tenancies; where it is not known who we are there, those of nobody that we know
+/// count as ours: better held for nothing than published twice.
+async fn ours(desk: &Desk, view: View, events: Vec<Event>) -> Vec<Event> {
     let identity = desk.identity();
-    events
-        .into_iter()
-        .filter(|event| event.confirmation != Confirmation::Failed)
-        .filter(|event| match (&event.tenant_identity, &identity) {
+    let mut ours = Vec::new();
+    for event in events.into_iter().filter(|event| event.confirmation != Confirmation::Failed) {
+        let counts = match (&event.tenant_identity, &identity) {
             (Some(theirs), Some(ours)) => theirs == ours,
-            (None, _) => view == View::Own,
-            (Some(_), None) => view == View::Own,
-        })
-        .collect()
+            (_, _) if view == View::Own => true,
+            (Some(theirs), None) => !is_another_of_ours(desk, theirs).await,
+            (None, _) => false,
+        };
+        if counts {
+            ours.push(event);
+        }
+    }
+    ours
+}
+
+/// The tenancy's own listing has shown records of ours before and shows none now.
+async fn own_shows_nothing(desk: &Desk) -> Result<Option<Check>, Error> {
+    let Ok(Some(newest)) = desk.context.store.newest_record(desk.id).await else { return Ok(None) };
+    let Some(asset) = &newest.identity else { return Ok(None) };
+    if matches!(desk.client.get_asset(View::Own, asset).await, Ok(Some(_))) {
+        return Ok(None);
+    }
+    let text = format!(
+        "{} does not show any more what was recorded there (asset {asset}): these are another tenancy's credentials, or \
+         the integration may no longer read; nothing is published there",
+        desk.name
+    );
+    Ok(Some(Check::Held { code: Code::RecordsNotFound, state: "records-not-found", text }))
 }
 
 async fn known(desk: &Desk, event: &Event, under_way: &[Publication]) -> bool {
@@ -139,7 +164,7 @@ async fn nothing_shown(desk: &Desk) -> Result<Check, Error> {
         match desk.client.get_asset(view, asset).await {
             Ok(Some(_)) => return Ok(Check::Known),
             Ok(None) => {}
-            Err(error) if matches!(error.kind, Kind::Forbidden | Kind::NotFound | Kind::Refused) => {}
+            Err(error) if may_not_ask(view, &error) => {}
             Err(error) => return Err(error),
         }
     }

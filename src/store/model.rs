@@ -223,7 +223,9 @@ pub struct Publication {
     pub body: Option<String>,
     /// The event's uuid, once recorded; `None` for a registration.
     pub event: Option<String>,
-    /// RFC 3339: when the ledger acknowledged it.
+    /// RFC 3339, milliseconds: when it was marked in flight last.
+    pub sent_at: Option<String>,
+    /// RFC 3339, milliseconds: when the ledger acknowledged it.
     pub recorded_at: Option<String>,
     /// Where the file is, for people.
     pub path: String,
