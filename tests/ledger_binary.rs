@@ -1,4 +1,6 @@
 //! `droptrail ledger` as a program: what it prints, what it refuses, and that kill -9 loses nothing acknowledged.
+
+#![allow(clippy::disallowed_methods, reason = "a test may read its own server's answers whole")]
 #![cfg(feature = "ledger")]
 
 use std::collections::BTreeSet;

@@ -34,7 +34,7 @@ pub struct Args {
     /// Where the simulated services listen; loopback only
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:0")]
     listen: SocketAddr,
-    /// Faults to suffer on the way: see the README
+    /// Faults to suffer on the way: see docs/faults.md
     #[arg(long, value_name = "FILE")]
     faults: Option<PathBuf>,
 }

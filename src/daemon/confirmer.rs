@@ -10,7 +10,7 @@ use tokio::time::Instant;
 use super::connect::number;
 use super::hasher::sleep_until;
 use super::lookup::{Seen, look};
-use super::tenancy::{Desk, End};
+use super::desk::{Desk, End, Setback, may_not_ask};
 use crate::datatrails::{Confirmation, Error, Kind, Query, View, reference};
 use crate::observe::{Code, Happening};
 use crate::store::{self, Publication, PublicationId};
@@ -32,7 +32,7 @@ struct Confirmer {
     no_batch: bool,
 }
 
-/// Runs until the shift ends.
+/// Runs until the shift ends or the secret is refused.
 pub(super) async fn run(desk: Desk) -> End {
     let mut work = desk.context.work.subscribe();
     let mut nudge = desk.context.nudge.subscribe();
@@ -52,9 +52,10 @@ pub(super) async fn run(desk: Desk) -> End {
                     round = confirmer.round() => round,
                 };
                 wake = match round {
+                    Err(Setback::Secret(error)) => return End::Secret(error),
                     Ok(true) => Some(Instant::now() + confirmer.pace),
                     Ok(false) => None,
-                    Err(error) => {
+                    Err(Setback::Store(error)) => {
                         confirmer.desk.context.conditions.store_failed(&error).await;
                         Some(Instant::now() + Duration::from_secs(1))
                     }
@@ -66,7 +67,7 @@ pub(super) async fn run(desk: Desk) -> End {
 
 impl Confirmer {
     /// One round; `false` when nothing waits.
-    async fn round(&mut self) -> store::Result<bool> {
+    async fn round(&mut self) -> Result<bool, Setback> {
         let desk = self.desk.clone();
         let oldest = desk.context.store.unconfirmed(desk.id, SINGLY).await?;
         if oldest.is_empty() {
@@ -74,16 +75,18 @@ impl Confirmer {
             return Ok(false);
         }
         let progress = match self.ask(&oldest).await {
-            Ok(progress) => progress?,
+            Ok(progress) => {
+                desk.reached().await;
+                progress?
+            }
+            Err(error) if error.kind == Kind::Unauthorized => return Err(Setback::Secret(error)),
             Err(error) => {
+                desk.failed(&error).await;
                 self.pace = self.pace.max(error.floor().unwrap_or_default());
                 false
             }
         };
         self.pace = if progress { FASTEST } else { (self.pace * 2).min(SLOWEST) };
-        if progress {
-            desk.context.ring();
-        }
         Ok(true)
     }
 
@@ -91,6 +94,10 @@ impl Confirmer {
     async fn ask(&mut self, oldest: &[Publication]) -> Result<store::Result<bool>, Error> {
         let desk = self.desk.clone();
         if !desk.proven().any() && !self.prove(&oldest[0]).await? {
+            // No listing shows what failed: that must not hold the tenancy back for ever.
+            if self.single(&oldest[0]).await? == Confirmation::Failed {
+                return Ok(self.failed(&oldest[0]).await.map(|()| true));
+            }
             return Ok(Ok(false));
         }
         let mut progress = false;
@@ -101,6 +108,7 @@ impl Confirmer {
                     if let Err(error) = desk.context.store.confirmed(vec![publication.id]).await {
                         return Ok(Err(error));
                     }
+                    desk.context.ring();
                 }
                 Confirmation::Failed => {
                     progress = true;
@@ -108,13 +116,15 @@ impl Confirmer {
                         return Ok(Err(error));
                     }
                 }
-                // The ledger commits in order: while the oldest waits, the others need not be asked about.
-                Confirmation::Pending if n == 0 && oldest.len() == SINGLY => return Ok(Ok(false)),
+                // While the oldest waits, the others mostly wait too: they are asked about at the slow pace only.
+                Confirmation::Pending if n == 0 && oldest.len() == SINGLY && self.pace < SLOWEST => {
+                    return Ok(Ok(false));
+                }
                 Confirmation::Pending => {}
             }
             // Many wait: the rest comes in pages.
-            if progress && oldest.len() == SINGLY && !self.no_batch {
-                return self.batch().await;
+            if oldest.len() == SINGLY && !self.no_batch {
+                return Ok(self.batch().await?.map(|more| progress || more));
             }
         }
         Ok(Ok(progress))
@@ -127,13 +137,13 @@ impl Confirmer {
         let mut answered = Ok(());
         for view in [View::Own, View::Public] {
             match look(&desk, view, first).await {
-                Ok(Seen::Found { record, identity }) if Some(&record.asset) == first.identity.as_ref() => {
+                Ok(Seen::Found { identity, .. }) => {
                     desk.prove(view == View::Own, view == View::Public, identity.as_deref()).await;
                     desk.context.conditions.end(Code::RecordsNotFound, &desk.name).await;
                     return Ok(true);
                 }
                 Ok(_) => {}
-                Err(error) if matches!(error.kind, Kind::Forbidden | Kind::NotFound | Kind::Refused) => {}
+                Err(error) if may_not_ask(view, &error) => {}
                 Err(error) => answered = Err(error),
             }
         }
@@ -173,7 +183,7 @@ impl Confirmer {
                     return Ok(confirmation);
                 }
                 Ok(None) => {}
-                Err(error) if matches!(error.kind, Kind::Forbidden | Kind::NotFound | Kind::Refused) => {}
+                Err(error) if may_not_ask(view, &error) => {}
                 Err(error) => return Err(error),
             }
         }
@@ -197,11 +207,9 @@ impl Confirmer {
         loop {
             let page = match desk.client.list_events(view, None, &query).await {
                 Ok(page) => page,
-                Err(error)
-                    if matches!(error.kind, Kind::Invalid | Kind::Forbidden | Kind::NotFound | Kind::Refused) =>
-                {
+                Err(error) if may_not_ask(view, &error) => {
                     self.no_batch = true;
-                    return Ok(Ok(true));
+                    return Ok(Ok(false));
                 }
                 Err(error) => return Err(error),
             };
@@ -222,6 +230,9 @@ impl Confirmer {
             {
                 return Ok(Err(error));
             }
+            if n > 0 {
+                desk.context.ring();
+            }
             total += n;
             if n == 0 || page.next_page_token.is_none() || page.next_page_token == query.page_token {
                 break;
@@ -231,7 +242,7 @@ impl Confirmer {
         if total > 0 {
             Happening::Confirmed { tenancy: &desk.name, n: total }.emit();
         }
-        Ok(Ok(true))
+        Ok(Ok(total > 0))
     }
 
     async fn failed(&self, publication: &Publication) -> store::Result<()> {
@@ -242,6 +253,8 @@ impl Confirmer {
             _ => "?".to_owned(),
         };
         Happening::Failed { tenancy: &desk.name, record: &record }.emit();
-        desk.context.store.failed(publication.id).await
+        desk.context.store.failed(publication.id).await?;
+        desk.context.ring();
+        Ok(())
     }
 }

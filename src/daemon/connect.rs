@@ -2,7 +2,8 @@
 //! recorded or has in flight (DESIGN, "Exactly once", rule 7). The database may know less than the ledger: lost,
 //! replaced, restored from a backup.
 
-use super::tenancy::Desk;
+use super::desk::{Desk, may_not_ask};
+use super::lookup::is_another_of_ours;
 use crate::datatrails::{Confirmation, Error, Event, Kind, Query, View, reference};
 use crate::observe::Code;
 use crate::store::Publication;
@@ -32,6 +33,7 @@ const NEWEST: u32 = 20;
 /// When the ledger did not answer the question.
 pub(super) async fn check(desk: &Desk) -> Result<Check, Error> {
     let own = newest(desk, View::Own).await?;
+    let absent = |asked: &Asked| matches!(asked, Err(Kind::NotFound));
     let stored = desk.proven().identity;
     if let (Some(stored), Some(hint)) = (&stored, desk.client.tenant_hint())
         && *stored != hint
@@ -40,12 +42,25 @@ pub(super) async fn check(desk: &Desk) -> Result<Check, Error> {
             format!("{} is {hint}, but its records here are of {stored}: give the new tenancy a new name", desk.name);
         return Ok(Check::Held { code: Code::TenancyDiffers, state: "tenancy-differs", text });
     }
+    if desk.proven().own
+        && own.as_ref().is_ok_and(Vec::is_empty)
+        && let Some(held) = own_shows_nothing(desk).await?
+    {
+        return Ok(held);
+    }
     let (view, events) = match own {
-        Some(events) if !events.is_empty() => (View::Own, events),
+        Ok(events) if !events.is_empty() => (View::Own, events),
         // Without read permission the own listing is empty, or forbidden: the public one needs none.
-        _ => (View::Public, newest(desk, View::Public).await?.unwrap_or_default()),
+        own => {
+            let public = newest(desk, View::Public).await?;
+            if absent(&own) && absent(&public) {
+                let text = format!("what answers at the url of {} knows no assets: it is gone or elsewhere", desk.name);
+                return Ok(Check::Held { code: Code::LedgerNotFound, state: "not-found", text });
+            }
+            (View::Public, public.unwrap_or_default())
+        }
     };
-    let events: Vec<Event> = ours(desk, view, events);
+    let events: Vec<Event> = ours(desk, view, events).await;
     if events.is_empty() {
         return nothing_shown(desk).await;
     }
@@ -58,7 +73,7 @@ pub(super) async fn check(desk: &Desk) -> Result<Check, Error> {
         } else if event.timestamp_accepted == newest {
             let text = format!(
                 "{} has a record of this account (asset {}, accepted {}) that the database does not know; nothing is \
-                 published there until droptrail recover",
+                 published there",
                 desk.name, event.asset, event.timestamp_accepted
             );
             return Ok(Check::Held { code: Code::DatabaseBehind, state: "database-behind", text });
@@ -67,8 +82,11 @@ pub(super) async fn check(desk: &Desk) -> Result<Check, Error> {
     Ok(Check::Known)
 }
 
-/// The newest records of this account in a view; `None` where the view may not be asked.
-async fn newest(desk: &Desk, view: View) -> Result<Option<Vec<Event>>, Error> {
+/// What a view says, or why it may not be asked.
+type Asked = Result<Vec<Event>, Kind>;
+
+/// The newest records of this account in a view.
+async fn newest(desk: &Desk, view: View) -> Result<Asked, Error> {
     let account = reference::account(&desk.account).to_string();
     let query = Query {
         filters: vec![("asset.attributes.droptrail_account".into(), account)],
@@ -76,27 +94,45 @@ async fn newest(desk: &Desk, view: View) -> Result<Option<Vec<Event>>, Error> {
         page_token: None,
     };
     match desk.client.list_events(view, None, &query).await {
-        Ok(page) => Ok(Some(page.events)),
-        Err(error) if matches!(error.kind, Kind::Forbidden | Kind::NotFound | Kind::Invalid | Kind::Refused) => {
-            Ok(None)
-        }
+        Ok(page) => Ok(Ok(page.events)),
+        Err(error) if may_not_ask(view, &error) => Ok(Err(error.kind)),
         Err(error) => Err(error),
     }
 }
 
 /// Records of this tenancy that have not failed. In the public view records of others have the same account reference
-/// when the folder is linked in several tenancies.
-fn ours(desk: &Desk, view: View, events: Vec<Event>) -> Vec<Event> {
+/// when the folder is linked in several tenancies; where it is not known who we are there, those of nobody that we know
+/// count as ours: better held for nothing than published twice.
+async fn ours(desk: &Desk, view: View, events: Vec<Event>) -> Vec<Event> {
     let identity = desk.identity();
-    events
-        .into_iter()
-        .filter(|event| event.confirmation != Confirmation::Failed)
-        .filter(|event| match (&event.tenant_identity, &identity) {
+    let mut ours = Vec::new();
+    for event in events.into_iter().filter(|event| event.confirmation != Confirmation::Failed) {
+        let counts = match (&event.tenant_identity, &identity) {
             (Some(theirs), Some(ours)) => theirs == ours,
-            (None, _) => view == View::Own,
-            (Some(_), None) => view == View::Own,
-        })
-        .collect()
+            (_, _) if view == View::Own => true,
+            (Some(theirs), None) => !is_another_of_ours(desk, theirs).await,
+            (None, _) => false,
+        };
+        if counts {
+            ours.push(event);
+        }
+    }
+    ours
+}
+
+/// The tenancy's own listing has shown records of ours before and shows none now.
+async fn own_shows_nothing(desk: &Desk) -> Result<Option<Check>, Error> {
+    let Ok(Some(newest)) = desk.context.store.newest_record(desk.id).await else { return Ok(None) };
+    let Some(asset) = &newest.identity else { return Ok(None) };
+    if matches!(desk.client.get_asset(View::Own, asset).await, Ok(Some(_))) {
+        return Ok(None);
+    }
+    let text = format!(
+        "{} does not show any more what was recorded there (asset {asset}): these are another tenancy's credentials, or \
+         the integration may no longer read; nothing is published there",
+        desk.name
+    );
+    Ok(Some(Check::Held { code: Code::RecordsNotFound, state: "records-not-found", text }))
 }
 
 async fn known(desk: &Desk, event: &Event, under_way: &[Publication]) -> bool {
@@ -128,7 +164,7 @@ async fn nothing_shown(desk: &Desk) -> Result<Check, Error> {
         match desk.client.get_asset(view, asset).await {
             Ok(Some(_)) => return Ok(Check::Known),
             Ok(None) => {}
-            Err(error) if matches!(error.kind, Kind::Forbidden | Kind::NotFound | Kind::Refused) => {}
+            Err(error) if may_not_ask(view, &error) => {}
             Err(error) => return Err(error),
         }
     }

@@ -9,6 +9,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::conditions::Conditions;
 use crate::config::{Config, Environment, Hash, Names};
+use crate::observe::Happening;
 use crate::retry::Backoff;
 use crate::store::{Policy, Store};
 
@@ -88,6 +89,13 @@ impl Context {
             () = self.stop.cancelled() => false,
             () = tokio::time::sleep_until(until) => true,
             _ = nudge.changed() => true,
+        }
+    }
+
+    /// Says, where it is worth a line, that a service is waited for and until when.
+    pub fn say_waiting(&self, service: &str, wait: Duration, why: &str) {
+        if wait >= Duration::from_secs(1) {
+            Happening::Waiting { service, until: wall(wait), why }.emit();
         }
     }
 

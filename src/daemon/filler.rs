@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::context::Context;
 use super::session::Trouble;
 use super::watcher::ask;
-use crate::dropbox::{Client, PathRoot};
+use crate::dropbox::{Client, Kind, PathRoot};
 use crate::observe::Code;
 use crate::store::{Applied, Error};
 
@@ -17,7 +17,7 @@ pub(super) async fn run(context: Context, client: Client, root: PathRoot) -> Res
         match chunk(&context, &client, &root).await {
             Ok(true) => backoff.reset(),
             Ok(false) => return Ok(()),
-            Err(Trouble::Dropbox(error)) if !error.heals() => return Err(Trouble::Dropbox(error)),
+            Err(Trouble::Dropbox(error)) if ends_the_session(&error.kind) => return Err(Trouble::Dropbox(error)),
             Err(trouble) => {
                 let floor = if let Trouble::Dropbox(error) = &trouble { error.floor() } else { None };
                 let wait = backoff.next(floor.or(Some(Duration::from_millis(200))));
@@ -30,6 +30,11 @@ pub(super) async fn run(context: Context, client: Client, root: PathRoot) -> Res
             return Ok(());
         }
     }
+}
+
+/// Whether no request of this session can succeed any more.
+fn ends_the_session(kind: &Kind) -> bool {
+    matches!(kind, Kind::Revoked | Kind::InvalidClient | Kind::RootNotSupported | Kind::InvalidRoot)
 }
 
 /// One chunk; `false` when there is nothing to fill.
@@ -55,7 +60,7 @@ async fn chunk(context: &Context, client: &Client, root: &PathRoot) -> Result<bo
 pub(super) async fn note_held(context: &Context) -> Result<(), Error> {
     let held = context.store.held().await?;
     for (folder, tenancy, n) in &held {
-        let text = format!("{folder} would register {n} files with {tenancy}: droptrail approve {folder}");
+        let text = format!("{folder} would register {n} files with {tenancy}");
         context.conditions.begin(Code::PublicationsHeld, folder, text).await;
     }
     let folders: Vec<&str> = held.iter().map(|(folder, ..)| folder.as_str()).collect();

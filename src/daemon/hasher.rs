@@ -11,7 +11,7 @@ use tokio::time::Instant;
 use super::context::Context;
 use super::session::Trouble;
 use crate::digest::Digest;
-use crate::dropbox::{Client, Error, Hashed, Kind, PathRoot};
+use crate::dropbox::{Client, Entry, Error, Hashed, Kind, PathRoot};
 use crate::observe::{Code, Happening};
 use crate::retry::Backoff;
 use crate::store::{PublicationId, Unhashed};
@@ -52,6 +52,7 @@ pub(super) async fn run(context: Context, client: Client, root: PathRoot) -> Res
     loop {
         work.mark_unchanged();
         let wait = match hasher.fill().await {
+            Ok(()) if hasher.is_full() => None,
             Ok(()) => hasher.paused_until.or_else(|| hasher.delayed.values().min().copied()),
             Err(error) => {
                 hasher.context.conditions.store_failed(&error).await;
@@ -74,6 +75,16 @@ pub(super) async fn run(context: Context, client: Client, root: PathRoot) -> Res
     }
 }
 
+/// A version that the content host does not have although it is still the file's present one will be had in a while.
+async fn doubted(client: &Client, root: &PathRoot, version: &Unhashed, error: Error) -> Error {
+    match client.get_metadata(root, &version.file_id).await {
+        Ok(Entry::File(file)) if file.rev == version.rev => Error { kind: Kind::Unavailable { after: None }, ..error },
+        Ok(_) => error,
+        Err(asked) if matches!(asked.kind, Kind::NotFound | Kind::WrongType) => error,
+        Err(asked) => asked,
+    }
+}
+
 /// Sleeps until then, or for ever.
 pub(super) async fn sleep_until(until: Option<Instant>) {
     match until {
@@ -83,6 +94,11 @@ pub(super) async fn sleep_until(until: Option<Instant>) {
 }
 
 impl Hasher {
+    /// No slot is free: only the end of a download can help.
+    fn is_full(&self) -> bool {
+        self.running.len() >= self.context.config.publish.downloads
+    }
+
     /// Starts downloads up to the limit.
     async fn fill(&mut self) -> Result<(), crate::store::Error> {
         let free = self.context.config.publish.downloads.saturating_sub(self.running.len());
@@ -110,7 +126,10 @@ impl Hasher {
             self.busy.insert(version.id, version.content_hash);
             let (client, root) = (self.client.clone(), self.root.clone());
             self.running.spawn(async move {
-                let outcome = client.download(&root, &version.rev, version.size, version.content_hash).await;
+                let outcome = match client.download(&root, &version.rev, version.size, version.content_hash).await {
+                    Err(error) if error.kind == Kind::NotFound => Err(doubted(&client, &root, &version, error).await),
+                    outcome => outcome,
+                };
                 (version, outcome)
             });
         }
@@ -173,7 +192,7 @@ impl Hasher {
             }
             Kind::InvalidRoot | Kind::BadRequest => {
                 self.delay(version, Some(Duration::from_secs(5)));
-                store.attempted(version.id).await
+                Ok(())
             }
             _ => {
                 self.delay(version, error.floor());

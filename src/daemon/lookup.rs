@@ -1,7 +1,7 @@
 //! Looking our own records up (DESIGN, "Exactly once", rule 4): a registration by `droptrail_file`, an event inside its
 //! own asset by its number. Only records of this tenancy that have not FAILED count.
 
-use super::tenancy::Desk;
+use super::desk::Desk;
 use crate::datatrails::{Confirmation, Error, Query, View, reference};
 use crate::observe::Happening;
 use crate::store::{Publication, Recorded};
@@ -115,10 +115,8 @@ async fn choose(desk: &Desk, view: View, publication: &Publication, candidates: 
             (Some(_), None) if view == View::Own || !publication.is_registration() => ours.push(candidate),
             (Some(theirs), None) => unclear |= !is_another_of_ours(desk, theirs).await,
             (None, _) => unclear = true,
-            (Some(_), Some(_)) => {
-                let how = "a record with the same reference belongs to another tenancy and was passed over";
-                let row = publication.id.row();
-                Happening::Resolved { tenancy: &desk.name, publication: row, how }.emit();
+            (Some(theirs), Some(_)) => {
+                tracing::debug!("{}: a record with our reference is of {theirs} and was passed over", desk.name);
             }
         }
     }
@@ -138,7 +136,7 @@ async fn choose(desk: &Desk, view: View, publication: &Publication, candidates: 
 }
 
 /// Whether a record belongs to another tenancy that this daemon publishes to: then certainly not to this one.
-async fn is_another_of_ours(desk: &Desk, identity: &str) -> bool {
+pub(super) async fn is_another_of_ours(desk: &Desk, identity: &str) -> bool {
     let tenancies = desk.context.store.tenancies().await.unwrap_or_default();
     tenancies.iter().any(|tenancy| tenancy.id != desk.id && tenancy.tenant_identity.as_deref() == Some(identity))
 }

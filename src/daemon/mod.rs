@@ -10,6 +10,7 @@ mod conditions;
 mod confirmer;
 mod connect;
 mod context;
+mod desk;
 mod filler;
 mod hasher;
 mod lock;

@@ -9,16 +9,16 @@ use std::time::Duration;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
-use super::context::{Notice, NoticeKind};
 use super::hasher::sleep_until;
-use super::tenancy::{Desk, End, remaining};
+use super::desk::{Desk, End, remaining};
 use crate::datatrails::{Error, Kind, Outcome, Registration, Version, Withdrawal, reference};
+use crate::config::Names;
 use crate::observe::{Code, Happening};
 use crate::retry::Backoff;
 use crate::store::{self, Counts, Fixed, Publication, PublicationId, Recorded};
 
-/// Candidates looked at while the tenancy refuses, so that the trial request rotates among assets.
-const ROTATION: usize = 32;
+/// So many more candidates than were refused are looked at while a tenancy refuses, so that the trial rotates.
+const ROTATION: usize = 8;
 
 type Answer = Result<(Recorded, Option<String>), Error>;
 
@@ -33,6 +33,8 @@ struct Publisher {
     /// When a publication was refused last.
     refused: HashMap<PublicationId, Instant>,
     last_success: Option<Instant>,
+    /// What `status` was told last.
+    told: &'static str,
 }
 
 /// Runs until the shift ends or the secret is refused; what is in flight is finished first.
@@ -49,6 +51,7 @@ pub(super) async fn run(desk: Desk) -> End {
         held: false,
         refused: HashMap::new(),
         last_success: None,
+        told: "ok",
     };
     let mut end = None;
     while !(stop.is_cancelled() || end.is_some()) {
@@ -83,10 +86,13 @@ impl Publisher {
             let wait = remaining(until);
             let text = format!("{} asks to wait until {}", desk.name, super::context::wall_text(wait));
             context.conditions.begin(Code::RateLimited, &desk.name, text).await;
-            desk.state("rate-limited", Some(wait)).await;
+            self.tell("rate-limited", Some(wait)).await;
             return Ok(Some(until));
         }
         context.conditions.end(Code::RateLimited, &desk.name).await;
+        if self.told == "rate-limited" {
+            self.tell("ok", None).await;
+        }
         if let Some(until) = self.not_before.filter(|until| *until > Instant::now()) {
             return Ok(Some(until));
         }
@@ -107,7 +113,7 @@ impl Publisher {
         if free == 0 {
             return Ok(None);
         }
-        let wanted = if self.held || !self.refused.is_empty() { free + ROTATION } else { free };
+        let wanted = if self.held { self.refused.len() + ROTATION } else { free };
         let mut candidates = context.store.sendable(desk.id, wanted).await?;
         if self.held {
             // Rotate: what was never refused first, then what was refused longest ago.
@@ -117,10 +123,17 @@ impl Publisher {
         if candidates.is_empty() {
             return Ok(None);
         }
-        let fixed = candidates.iter().map(|candidate| fix(&desk, candidate)).collect();
-        let marked = context.store.mark_in_flight(fixed).await?;
-        for mut publication in candidates.into_iter().filter(|candidate| marked.contains(&candidate.id)) {
-            let body = publication.body.take().unwrap_or_else(|| body(&desk, &publication));
+        let fixed: Vec<Fixed> = candidates.iter().filter_map(|candidate| fix(&desk, candidate)).collect();
+        let marked = context.store.mark_in_flight(fixed.clone()).await?;
+        for publication in candidates {
+            let Some(fixed) = fixed.iter().find(|fixed| fixed.id == publication.id) else {
+                self.park(&publication, "it has no hash: this is a defect, please report it".into()).await?;
+                continue;
+            };
+            if !marked.contains(&publication.id) {
+                continue;
+            }
+            let body = fixed.body.clone();
             let client = desk.client.clone();
             self.running.spawn(async move {
                 let answer = if publication.is_registration() {
@@ -148,7 +161,11 @@ impl Publisher {
             Err(panic) => std::panic::resume_unwind(panic.into_panic()),
         };
         let written = match answer {
-            Ok((record, identity)) => self.made(&publication, record, identity).await,
+            Ok((record, identity)) => match self.made(&publication, record, identity).await {
+                Ok(Some(end)) => return Some(end),
+                Ok(None) => Ok(()),
+                Err(error) => Err(error),
+            },
             Err(error) if error.outcome == Outcome::Unknown => self.unknown(&publication, &error).await,
             Err(error) if error.kind == Kind::Unauthorized => {
                 let written = self.desk.context.store.not_made(publication.id, error.to_string()).await;
@@ -162,7 +179,7 @@ impl Publisher {
         if let Err(error) = written {
             // The row stays in flight: nobody knows what became of it, so it is looked up like after a crash.
             self.desk.context.conditions.store_failed(&error).await;
-            super::settler::doubt(&self.desk, publication.id).await;
+            super::settler::doubt(&self.desk, publication.id);
         }
         self.desk.context.ring();
         None
@@ -173,24 +190,28 @@ impl Publisher {
         publication: &Publication,
         record: Recorded,
         identity: Option<String>,
-    ) -> store::Result<()> {
+    ) -> store::Result<Option<End>> {
         let desk = self.desk.clone();
         desk.context.store.recorded(publication.id, record.clone()).await?;
         self.backoff.reset();
         self.refused.remove(&publication.id);
         self.last_success = Some(Instant::now());
-        if self.held {
-            self.held = false;
-            desk.state("ok", None).await;
-        }
+        self.held = false;
+        self.tell("ok", None).await;
         let codes = [Code::LedgerQuota, Code::LedgerForbidden, Code::LedgerNotFound];
         desk.context.conditions.end_all(&codes, &desk.name).await;
         desk.reached().await;
+        desk.announce(publication, &record).await;
+        if let (Some(now), Some(before)) = (&identity, desk.proven().identity)
+            && *now != before
+        {
+            let text = format!("{} records as {now}, but its records before are of {before}", desk.name);
+            return Ok(Some(End::Differs(text)));
+        }
         if let Some(identity) = identity {
             desk.prove(false, false, Some(&identity)).await;
         }
-        announce(&desk, publication, &record).await;
-        Ok(())
+        Ok(None)
     }
 
     async fn unknown(&mut self, publication: &Publication, error: &Error) -> store::Result<()> {
@@ -200,9 +221,10 @@ impl Publisher {
         Happening::Uncertain { tenancy: &desk.name, publication: publication.id.row(), why: &why }.emit();
         let wait = self.backoff.next(error.floor());
         self.not_before = Some(Instant::now() + wait);
+        desk.context.say_waiting(&desk.name, wait, &why);
         if self.backoff.failures() >= 3 {
             desk.context.conditions.begin(Code::LedgerUnreachable, &desk.name, why).await;
-            desk.state("unreachable", Some(wait)).await;
+            self.tell("unreachable", Some(wait)).await;
         }
         Ok(())
     }
@@ -222,8 +244,9 @@ impl Publisher {
                 store.not_made(publication.id, reason.clone()).await?;
                 let wait = self.backoff.next(error.floor());
                 self.not_before = Some(Instant::now() + wait);
+                desk.context.say_waiting(&desk.name, wait, &reason);
                 conditions.begin(Code::LedgerUnreachable, &desk.name, reason).await;
-                desk.state("unreachable", Some(wait)).await;
+                self.tell("unreachable", Some(wait)).await;
                 return Ok(());
             }
         };
@@ -239,9 +262,18 @@ impl Publisher {
         self.held = true;
         let wait = self.backoff.next(Some(desk.context.config.retry.initial));
         self.not_before = Some(Instant::now() + wait);
+        desk.context.say_waiting(&desk.name, wait, &reason);
         conditions.begin(code, &desk.name, reason).await;
-        desk.state(state, Some(wait)).await;
+        self.tell(state, Some(wait)).await;
         Ok(())
+    }
+
+    /// Tells `status`, where that is new.
+    async fn tell(&mut self, state: &'static str, held: Option<Duration>) {
+        if state != "ok" || self.told != "ok" {
+            self.told = state;
+            self.desk.state(state, held).await;
+        }
     }
 
     async fn park(&mut self, publication: &Publication, reason: String) -> store::Result<()> {
@@ -262,61 +294,35 @@ impl Publisher {
     }
 }
 
-/// The request with its number, byte for byte; one that was sent before is sent again as it was.
-fn fix(desk: &Desk, publication: &Publication) -> Fixed {
-    Fixed {
-        id: publication.id,
-        sequence: publication.sequence,
-        version: publication.version,
-        body: publication.body.clone().unwrap_or_else(|| body(desk, publication)),
-    }
+/// The request with its number, byte for byte. One that was sent before is sent again as it was, but for a name that the
+/// configuration does not let out any more: nothing of it was made, so that nothing was said yet.
+fn fix(desk: &Desk, publication: &Publication) -> Option<Fixed> {
+    let masked = desk.context.config.publish.names == Names::Masked;
+    let kept = publication.body.clone().filter(|_| !(masked && publication.clear_name.is_some()));
+    let body = kept.or_else(|| body(publication, &desk.account, masked))?;
+    Some(Fixed { id: publication.id, sequence: publication.sequence, version: publication.version, body })
 }
 
-fn body(desk: &Desk, publication: &Publication) -> String {
+/// `None` where there is no hash to publish.
+fn body(publication: &Publication, account: &str, masked: bool) -> Option<String> {
     if publication.kind == store::Kind::Withdraw {
-        return Withdrawal { sequence: publication.sequence }.body();
+        return Some(Withdrawal { sequence: publication.sequence }.body());
     }
     let version = Version {
-        document_hash: publication.document_hash.unwrap_or(crate::digest::Digest::EMPTY),
+        document_hash: publication.document_hash?,
         document_hash_alg: if publication.alg == store::ALG_DROPBOX { store::ALG_DROPBOX } else { store::ALG_SHA256 },
         document_version: publication.version,
         content_hash: publication.content_hash,
         server_modified: publication.server_modified.clone(),
-        revision_reference: reference::revision(&desk.account, &publication.file_id, &publication.rev),
+        revision_reference: reference::revision(account, &publication.file_id, &publication.rev),
         sequence: publication.sequence,
-        clear_name: publication.clear_name.clone(),
+        clear_name: publication.clear_name.clone().filter(|_| !masked),
     };
-    if publication.is_registration() {
-        Registration {
-            version,
-            account_reference: reference::account(&desk.account),
-            file_reference: reference::file(&desk.account, &publication.origin),
-        }
-        .body()
+    Some(if publication.is_registration() {
+        let account_reference = reference::account(account);
+        let file_reference = reference::file(account, &publication.origin);
+        Registration { version, account_reference, file_reference }.body()
     } else {
         version.publish_body()
-    }
-}
-
-/// Tells log and onlookers of a record.
-pub(super) async fn announce(desk: &Desk, publication: &Publication, record: &Recorded) {
-    let (tenancy, path) = (desk.name.as_str(), publication.path.as_str());
-    match &record.event {
-        None => Happening::Registered { tenancy, asset: &record.asset, path }.emit(),
-        Some(event) => {
-            let document_version = publication.version;
-            Happening::Published { tenancy, asset: &record.asset, event, document_version, path }.emit();
-        }
-    }
-    if let Some(notices) = &desk.context.notices {
-        let notice = Notice {
-            kind: if record.event.is_none() { NoticeKind::Registered } else { NoticeKind::Published },
-            tenancy: desk.name.clone(),
-            path: publication.path.clone(),
-            asset: record.asset.clone(),
-            document_version: publication.version,
-            document_hash_value: publication.document_hash.map(|hash| hash.to_string()).unwrap_or_default(),
-        };
-        let _ = notices.send(notice).await;
-    }
+    })
 }

@@ -45,6 +45,7 @@ pub(super) enum End {
 /// Runs sessions until the shift ends.
 pub(super) async fn run(context: Context) -> End {
     let mut no_path_root = false;
+    let mut backoff = context.backoff();
     loop {
         let file = context.config.dropbox.refresh_token_file.clone();
         let stamp = stamp(&file);
@@ -67,12 +68,22 @@ pub(super) async fn run(context: Context) -> End {
             Err(end) => return end,
         };
         let root = if no_path_root { PathRoot::Default } else { path_root(&context.config.dropbox.root, &account) };
+        let began = Instant::now();
         match work(&context, &client, &root, stamp).await {
             Ended::Over => return End::Over,
-            Ended::NewToken | Ended::RootChanged => {}
+            Ended::NewToken => {}
+            Ended::StartOver(why) => {
+                // A session that worked for a while may start over at once; one that ends again and again may not.
+                if began.elapsed() > Duration::from_secs(60) {
+                    backoff.reset();
+                }
+                let wait = backoff.next(Some(context.config.retry.initial));
+                context.say_waiting("dropbox", wait, &why);
+                context.pause(wait).await;
+            }
             Ended::NoPathRoot => no_path_root = true,
             Ended::Revoked(error) => {
-                let text = format!("{error}; connect again, or put a valid refresh token into {}", file.display());
+                let text = format!("{error}; put a valid refresh token into {}", file.display());
                 let code = if error.kind == Kind::InvalidClient {
                     Code::DropboxAppRefused
                 } else {
@@ -169,6 +180,7 @@ async fn account(context: &Context, client: &Client) -> Result<Option<Account>, 
             }
             _ => {
                 let wait = backoff.next(error.floor());
+                context.say_waiting("dropbox", wait, &error.to_string());
                 conditions.begin(Code::DropboxUnreachable, "", error.to_string()).await;
                 if !context.pause(wait).await {
                     return Ok(None);
@@ -214,7 +226,8 @@ enum Ended {
     Over,
     Revoked(dropbox::Error),
     NewToken,
-    RootChanged,
+    /// The account's root changed, or the database failed: everything is found out anew.
+    StartOver(String),
     NoPathRoot,
 }
 
@@ -261,17 +274,13 @@ async fn work(context: &Context, client: &Client, root: &PathRoot, stamp: Stamp)
                 Ok(Ok(())) => {}
                 Ok(Err(Trouble::Dropbox(error))) => match error.kind {
                     Kind::RootNotSupported => break Ended::NoPathRoot,
-                    Kind::InvalidRoot => {
-                        context.pause(Duration::from_secs(1)).await;
-                        break Ended::RootChanged;
-                    }
+                    Kind::InvalidRoot => break Ended::StartOver(error.to_string()),
                     _ => break Ended::Revoked(error),
                 },
                 Ok(Err(Trouble::Store(error))) => {
                     // Watchers and hasher wait out a failing store by themselves; one that could not starts over.
                     context.conditions.store_failed(&error).await;
-                    context.pause(Duration::from_secs(1)).await;
-                    break Ended::RootChanged;
+                    break Ended::StartOver(error.to_string());
                 }
                 Err(panic) => std::panic::resume_unwind(panic.into_panic()),
             },

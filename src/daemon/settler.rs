@@ -1,18 +1,18 @@
 //! The settler of one tenancy: looks up what has an unknown outcome, until the ledger has answered.
 //!
-//! "Absent" is believed only after `publish.settle` of answered look-ups, on a monotonic clock that begins with the first
-//! of them, anew after a restart; and only of a listing that shows the tenancy's newest record. The tenancy's own listing
-//! counts once it has shown a record of ours; the public one shows committed records only.
+//! "Absent" is believed only after `publish.settle` of answered look-ups, on a monotonic clock that runs only between
+//! answers, anew after a restart; and only of a listing that shows the tenancy's newest record. The tenancy's own listing
+//! counts once it has shown a record of ours. The public one shows committed records only, so that a committer that stalls
+//! looks like absence: unless it shows a record that was made later, it must say so for longer.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
 use tokio::time::Instant;
 
 use super::hasher::sleep_until;
 use super::lookup::{Seen, look, shows_newest};
-use super::publisher::announce;
-use super::tenancy::{Desk, End};
+use super::desk::{Desk, End, Setback, may_not_ask};
 use crate::datatrails::{Error, Kind, View};
 use crate::observe::{Code, Happening};
 use crate::store::{self, Publication, PublicationId, Recorded};
@@ -21,11 +21,31 @@ use crate::store::{self, Publication, PublicationId, Recorded};
 const SOONEST: Duration = Duration::from_millis(100);
 const LATEST: Duration = Duration::from_secs(10);
 
+/// The public listing is believed without a later record only after so many times `settle`.
+const PATIENCE: u32 = 3;
+
+/// How long a listing has been answering without showing the record. Time in which it did not answer does not count.
+#[derive(Default)]
+struct Clock {
+    last: Option<Instant>,
+    total: Duration,
+}
+
+impl Clock {
+    fn note(&mut self, answered: bool) {
+        let now = Instant::now();
+        self.total += self.last.filter(|_| answered).map_or(Duration::ZERO, |last| now - last);
+        self.last = answered.then_some(now);
+    }
+}
+
 /// The look-ups of one publication so far, in this run.
 struct Case {
     began: Instant,
-    own_since: Option<Instant>,
-    public_since: Option<Instant>,
+    own: Clock,
+    public: Clock,
+    /// The public listing has answered something: it is there.
+    public_is_there: bool,
     wait: Duration,
     next: Instant,
 }
@@ -36,20 +56,24 @@ enum Verdict {
     Absent,
     /// Absent as far as can be told in a tenancy that has shown nothing yet and has no public listing.
     Blind,
+    /// The client secret was refused.
+    Secret(Error),
     Open,
 }
 
-/// Runs until the shift ends.
+/// Runs until the shift ends or the secret is refused.
 pub(super) async fn run(desk: Desk) -> End {
     let mut work = desk.context.work.subscribe();
     let mut nudge = desk.context.nudge.subscribe();
     let stop = desk.context.stop.clone();
-    let mut cases: HashMap<PublicationId, Case> = HashMap::new();
+    let mut cases = HashMap::new();
+    let mut resent = HashSet::new();
     loop {
         work.mark_unchanged();
-        let wake = match round(&desk, &mut cases).await {
+        let wake = match round(&desk, &mut cases, &mut resent).await {
             Ok(wake) => wake,
-            Err(error) => {
+            Err(Setback::Secret(error)) => return End::Secret(error),
+            Err(Setback::Store(error)) => {
                 desk.context.conditions.store_failed(&error).await;
                 Some(Instant::now() + Duration::from_secs(1))
             }
@@ -57,7 +81,7 @@ pub(super) async fn run(desk: Desk) -> End {
         tokio::select! {
             () = stop.cancelled() => return End::Over,
             _ = work.changed() => {}
-            _ = nudge.changed() => cases.values_mut().for_each(|case| case.next = Instant::now()),
+            _ = nudge.changed() => cases.values_mut().for_each(|case: &mut Case| case.next = Instant::now()),
             () = sleep_until(wake) => {}
         }
     }
@@ -65,7 +89,7 @@ pub(super) async fn run(desk: Desk) -> End {
 
 /// A request whose end could not be written down: as after a crash, its outcome is unknown. Tried until the database
 /// takes it, because nothing else may be decided about it before.
-pub(super) async fn doubt(desk: &Desk, id: PublicationId) {
+pub(super) fn doubt(desk: &Desk, id: PublicationId) {
     let (desk, stop) = (desk.clone(), desk.context.stop.clone());
     tokio::spawn(async move {
         while !stop.is_cancelled() {
@@ -80,7 +104,11 @@ pub(super) async fn doubt(desk: &Desk, id: PublicationId) {
 }
 
 /// Looks up what is due; gives when the next one is.
-async fn round(desk: &Desk, cases: &mut HashMap<PublicationId, Case>) -> store::Result<Option<Instant>> {
+async fn round(
+    desk: &Desk,
+    cases: &mut HashMap<PublicationId, Case>,
+    resent: &mut HashSet<PublicationId>,
+) -> Result<Option<Instant>, Setback> {
     let uncertain = desk.context.store.uncertain(desk.id, 1024).await?;
     cases.retain(|id, _| uncertain.iter().any(|publication| publication.id == *id));
     let settle = desk.context.config.publish.settle;
@@ -88,8 +116,9 @@ async fn round(desk: &Desk, cases: &mut HashMap<PublicationId, Case>) -> store::
         let now = Instant::now();
         let case = cases.entry(publication.id).or_insert(Case {
             began: now,
-            own_since: None,
-            public_since: None,
+            own: Clock::default(),
+            public: Clock::default(),
+            public_is_there: false,
             wait: SOONEST,
             next: now,
         });
@@ -102,7 +131,12 @@ async fn round(desk: &Desk, cases: &mut HashMap<PublicationId, Case>) -> store::
         };
         case.wait = (case.wait * 2).clamp(SOONEST, (settle / 8).clamp(SOONEST, LATEST));
         case.next = Instant::now() + case.wait;
-        close(desk, publication, verdict).await?;
+        match verdict {
+            Verdict::Secret(error) => return Err(Setback::Secret(error)),
+            // Once: a ledger that acts on every request and answers none would collect duplicates.
+            Verdict::Blind if !resent.insert(publication.id) => {}
+            verdict => close(desk, publication, verdict).await?,
+        }
     }
     note(desk, cases).await;
     Ok(cases.values().map(|case| case.next).min())
@@ -112,12 +146,12 @@ async fn round(desk: &Desk, cases: &mut HashMap<PublicationId, Case>) -> store::
 async fn close(desk: &Desk, publication: &Publication, verdict: Verdict) -> store::Result<()> {
     let (tenancy, row) = (desk.name.as_str(), publication.id.row());
     match verdict {
-        Verdict::Open => return Ok(()),
+        Verdict::Open | Verdict::Secret(_) => return Ok(()),
         Verdict::Found(record, view, identity) => {
             desk.context.store.recorded(publication.id, record.clone()).await?;
             desk.prove(view == View::Own, view == View::Public, identity.as_deref()).await;
             Happening::Resolved { tenancy, publication: row, how: "it was made: a look-up found it" }.emit();
-            announce(desk, publication, &record).await;
+            desk.announce(publication, &record).await;
         }
         Verdict::Absent => {
             desk.context.store.absent(publication.id).await?;
@@ -137,55 +171,50 @@ async fn close(desk: &Desk, publication: &Publication, verdict: Verdict) -> stor
 /// One round of look-ups for one publication.
 async fn examine(desk: &Desk, publication: &Publication, case: &mut Case) -> Verdict {
     let settle = desk.context.config.publish.settle;
-    let own = look(desk, View::Own, publication).await;
-    if let Ok(Seen::Found { record, identity }) = own {
-        return Verdict::Found(record, View::Own, identity);
-    }
-    note_answer(&own, &mut case.own_since);
     let proven = desk.proven();
-    let elapsed = |since: Option<Instant>| since.map_or(Duration::ZERO, |since| since.elapsed());
+    let own = match look(desk, View::Own, publication).await {
+        Ok(Seen::Found { record, identity }) => return Verdict::Found(record, View::Own, identity),
+        Err(error) if error.kind == Kind::Unauthorized => return Verdict::Secret(error),
+        own => own,
+    };
     let own_answered = matches!(own, Ok(Seen::Absent));
-    if proven.own && own_answered && elapsed(case.own_since) >= settle && believes(desk, View::Own).await {
+    case.own.note(own_answered);
+    if proven.own && own_answered && case.own.total >= settle && shows_newest(desk, View::Own).await.unwrap_or(false) {
         return Verdict::Absent;
     }
-    let public = look(desk, View::Public, publication).await;
-    if let Ok(Seen::Found { record, identity }) = public {
-        return Verdict::Found(record, View::Public, identity);
-    }
+    let public = match look(desk, View::Public, publication).await {
+        Ok(Seen::Found { record, identity }) => return Verdict::Found(record, View::Public, identity),
+        public => public,
+    };
+    case.public_is_there |= public.is_ok();
     let answered = matches!(public, Ok(Seen::Absent)) && (proven.public || !proven.any());
-    if matches!(public, Ok(Seen::Unclear)) {
-        case.public_since = None;
-    } else {
-        note_answer(&public, &mut case.public_since);
-    }
-    if answered && elapsed(case.public_since) >= settle && believes(desk, View::Public).await {
+    case.public.note(answered);
+    let enough = if later_record(desk, publication).await { settle } else { settle * PATIENCE };
+    if answered && case.public.total >= enough && shows_newest(desk, View::Public).await.unwrap_or(false) {
         return Verdict::Absent;
     }
-    let no_public = matches!(&public, Err(error) if refused(error));
-    if !proven.any() && no_public && own_answered && elapsed(case.own_since) >= settle * 2 && alone(desk).await {
+    if let (Err(own), Err(_)) = (&own, &public)
+        && !may_not_ask(View::Own, own)
+    {
+        desk.failed(own).await;
+    }
+    let no_own = matches!(&own, Err(error) if may_not_ask(View::Own, error));
+    let no_public = !case.public_is_there && matches!(&public, Err(error) if may_not_ask(View::Public, error));
+    let waited = case.own.total >= settle * 2 || (no_own && case.began.elapsed() >= settle * 2);
+    if !proven.any() && no_public && waited && nothing_recorded(desk).await {
         return Verdict::Blind;
     }
     Verdict::Open
 }
 
-/// A view that is not there or may not be asked, as against one that did not answer this time.
-fn refused(error: &Error) -> bool {
-    matches!(error.kind, Kind::NotFound | Kind::Forbidden | Kind::Unauthorized | Kind::Refused | Kind::Invalid)
-}
-
-/// The clock of a listing begins with its first answer.
-fn note_answer(answer: &Result<Seen, Error>, since: &mut Option<Instant>) {
-    if answer.is_ok() && since.is_none() {
-        *since = Some(Instant::now());
-    }
-}
-
-async fn believes(desk: &Desk, view: View) -> bool {
-    shows_newest(desk, view).await.unwrap_or(false)
+/// Whether this tenancy has recorded something after this request left: a listing that shows that one has had time.
+async fn later_record(desk: &Desk, publication: &Publication) -> bool {
+    let newest = desk.context.store.newest_record(desk.id).await.ok().flatten();
+    newest.and_then(|newest| newest.recorded_at) > publication.sent_at
 }
 
 /// Whether nothing of this tenancy was ever recorded.
-async fn alone(desk: &Desk) -> bool {
+async fn nothing_recorded(desk: &Desk) -> bool {
     matches!(desk.context.store.newest_record(desk.id).await, Ok(None))
 }
 

@@ -194,6 +194,7 @@ impl Supervisor {
         status.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         let mut summary = tokio::time::interval_at(Instant::now() + SUMMARY, SUMMARY);
         let mut foreign = None;
+        let mut session_over = false;
         let end = loop {
             tokio::select! {
                 signal = options.signals.recv() => match signal {
@@ -203,14 +204,18 @@ impl Supervisor {
                 },
                 _ = status.tick() => self.status().await,
                 _ = summary.tick() => self.summarise(false).await,
-                ended = &mut dropbox, if !dropbox.is_finished() => match ended {
-                    Ok(session::End::Over) => {}
-                    Ok(session::End::Foreign { stored, named }) => {
-                        foreign = Some(Failure::Foreign { stored, named });
-                        break ShiftEnd::Stop;
+                // Not `is_finished`: a session that ended while another branch ran would never be heard.
+                ended = &mut dropbox, if !session_over => {
+                    session_over = true;
+                    match ended {
+                        Ok(session::End::Over) => {}
+                        Ok(session::End::Foreign { stored, named }) => {
+                            foreign = Some(Failure::Foreign { stored, named });
+                            break ShiftEnd::Stop;
+                        }
+                        Err(panic) => std::panic::resume_unwind(panic.into_panic()),
                     }
-                    Err(panic) => std::panic::resume_unwind(panic.into_panic()),
-                },
+                }
                 Some(ended) = tenancies.join_next() => if let Err(panic) = ended {
                     std::panic::resume_unwind(panic.into_panic());
                 },
@@ -222,7 +227,7 @@ impl Supervisor {
         stop.cancel();
         let finish = async {
             while tenancies.join_next().await.is_some() {}
-            if foreign.is_none() {
+            if !session_over {
                 let _ = (&mut dropbox).await;
             }
         };

@@ -1,100 +1,20 @@
 //! One tenancy's side of a shift: connects, then publishes, settles and confirms until the shift ends. One tenancy's
 //! trouble never holds back another.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use tokio::task::JoinSet;
-use tokio::time::Instant;
 
 use super::connect::{Check, check};
-use super::context::{Context, wall_text};
-use super::session::{stamp, wait_for_change};
+use super::context::Context;
+use super::desk::{Desk, End, Proven};
+use super::session::{Stamp, stamp, wait_for_change};
 use super::{confirmer, publisher, settler};
 use crate::config::{self, Tenancy as Configured};
 use crate::datatrails::{Client, Error, Kind, Settings};
 use crate::observe::{Code, Happening};
-use crate::store::{Tenancy, TenancyId};
-
-/// What of a tenancy's ledger has shown a record of ours, and who the tenancy is there.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(super) struct Proven {
-    /// Its own listing.
-    pub own: bool,
-    /// The public listing.
-    pub public: bool,
-    /// `tenant/<uuid>`.
-    pub identity: Option<String>,
-}
-
-impl Proven {
-    /// Some listing has shown a record of ours.
-    pub fn any(&self) -> bool {
-        self.own || self.public
-    }
-}
-
-/// Shared by the three tasks of a tenancy. Cheap to clone.
-#[derive(Clone)]
-pub(super) struct Desk {
-    pub context: Context,
-    pub client: Client,
-    pub id: TenancyId,
-    pub name: String,
-    pub account: String,
-    proven: Arc<Mutex<Proven>>,
-}
-
-/// Why a tenancy's tasks ended.
-#[derive(Debug)]
-pub(super) enum End {
-    Over,
-    /// The client secret was refused.
-    Secret(Error),
-}
-
-impl Desk {
-    pub fn proven(&self) -> Proven {
-        self.proven.lock().unwrap_or_else(PoisonError::into_inner).clone()
-    }
-
-    /// Notes what a listing has shown. Written only when it is new.
-    pub async fn prove(&self, own: bool, public: bool, identity: Option<&str>) {
-        let changed = {
-            let mut proven = self.proven.lock().unwrap_or_else(PoisonError::into_inner);
-            let before = proven.clone();
-            proven.own |= own;
-            proven.public |= public;
-            if proven.identity.is_none() {
-                proven.identity = identity.map(str::to_owned);
-            }
-            *proven != before
-        };
-        if changed {
-            let identity = identity.map(str::to_owned);
-            if let Err(error) = self.context.store.tenancy_proven(self.id, own, public, identity).await {
-                self.context.conditions.store_failed(&error).await;
-            }
-            self.context.ring();
-        }
-    }
-
-    /// Who this tenancy is on the ledger, as far as known: from a record of ours, else from the access token.
-    pub fn identity(&self) -> Option<String> {
-        self.proven().identity.or_else(|| self.client.tenant_hint())
-    }
-
-    /// Writes down how the tenancy is, for `status`.
-    pub async fn state(&self, state: &'static str, held: Option<Duration>) {
-        let _ = self.context.store.tenancy_state(self.id, state, held.map(wall_text)).await;
-    }
-
-    /// The ledger answered as it should.
-    pub async fn reached(&self) {
-        let codes = [Code::LedgerUnreachable, Code::LedgerSecretRefused];
-        self.context.conditions.end_all(&codes, &self.name).await;
-    }
-}
+use crate::store::Tenancy;
 
 /// Runs until the shift ends.
 pub(super) async fn run(context: Context, configured: Configured, row: Tenancy) {
@@ -120,20 +40,22 @@ pub(super) async fn run(context: Context, configured: Configured, row: Tenancy) 
                 continue;
             }
         };
-        let desk = Desk {
-            context: context.clone(),
-            client,
-            id: row.id,
-            name: row.name.clone(),
-            account: account.clone(),
-            proven: proven.clone(),
-        };
+        let desk = Desk::new(context.clone(), client, &row, &account, proven.clone());
         let refused = match connect(&desk, &mut backoff).await {
             Some(Ok(())) => {
                 backoff.reset();
                 match work(&desk).await {
                     End::Over => return,
                     End::Secret(error) => error,
+                    End::Differs(text) => {
+                        context.conditions.begin(Code::TenancyDiffers, &row.name, text).await;
+                        desk.state("tenancy-differs", None).await;
+                        wait_for_replacement(&context, &file, known).await;
+                        if context.stop.is_cancelled() {
+                            return;
+                        }
+                        continue;
+                    }
                 }
             }
             Some(Err(error)) => error,
@@ -155,6 +77,13 @@ pub(super) async fn run(context: Context, configured: Configured, row: Tenancy) 
     }
 }
 
+/// Waits until the secret file is another one, or the shift ends: nothing else can make a tenancy the right one.
+async fn wait_for_replacement(context: &Context, file: &std::path::Path, known: Stamp) {
+    while !context.stop.is_cancelled() && stamp(file) == known {
+        wait_for_change(context, file, known).await;
+    }
+}
+
 fn client(context: &Context, configured: &Configured) -> Result<Client, String> {
     let secret =
         config::read_secret(&configured.client_secret_file, &context.environment).map_err(|error| error.to_string())?;
@@ -171,7 +100,7 @@ fn client(context: &Context, configured: &Configured) -> Result<Client, String> 
 /// `Some(Err)`: the secret was refused.
 async fn connect(desk: &Desk, backoff: &mut crate::retry::Backoff) -> Option<Result<(), Error>> {
     let conditions = &desk.context.conditions;
-    let held = [Code::DatabaseBehind, Code::TenancyDiffers, Code::RecordsNotFound];
+    let held = [Code::DatabaseBehind, Code::TenancyDiffers, Code::RecordsNotFound, Code::LedgerNotFound];
     loop {
         let checked = tokio::select! {
             () = desk.context.stop.cancelled() => return None,
@@ -197,6 +126,7 @@ async fn connect(desk: &Desk, backoff: &mut crate::retry::Backoff) -> Option<Res
             Err(error) if error.kind == Kind::Unauthorized => return Some(Err(error)),
             Err(error) => {
                 let wait = backoff.next(error.floor());
+                desk.context.say_waiting(&desk.name, wait, &error.to_string());
                 conditions.begin(Code::LedgerUnreachable, &desk.name, error.to_string()).await;
                 desk.state("unreachable", Some(wait)).await;
                 wait
@@ -230,9 +160,4 @@ async fn work(desk: &Desk) -> End {
         }
     }
     end
-}
-
-/// How long until a gate opens.
-pub(super) fn remaining(until: Instant) -> Duration {
-    until.saturating_duration_since(Instant::now())
 }

@@ -136,6 +136,7 @@ impl Watcher {
                 }
                 _ if error.heals() => {
                     let wait = self.backoff.next(error.floor());
+                    self.context.say_waiting("dropbox", wait, &error.to_string());
                     if self.backoff.failures() >= 3 {
                         conditions.begin(Code::DropboxUnreachable, &self.folder, error.to_string()).await;
                     }

@@ -87,9 +87,10 @@ fn token_refused(status: StatusCode, body: &[u8], hidden: &[&str]) -> (Kind, Str
     let error = answer.get("error").and_then(Value::as_str).unwrap_or_default();
     // The code may be followed by its description in the same field: "invalid_client: Invalid client_id or …".
     match error.split([':', ' ']).next().unwrap_or_default() {
-        "invalid_grant" => {
-            (Kind::Revoked, "the sign-in was revoked or is not valid; run `droptrail connect dropbox`".to_owned())
-        }
+        "invalid_grant" => (
+            Kind::Revoked,
+            "the sign-in was revoked or is not valid; connect again with a new refresh token".to_owned(),
+        ),
         "invalid_client" | "unauthorized_client" => {
             (Kind::InvalidClient, "the app key or app secret is wrong; compare them with the App Console".to_owned())
         }
@@ -109,13 +110,16 @@ fn bad_request(call: &'static str, text: &str, said: String) -> (Kind, String) {
     if let Some((_, after)) = text.split_once(SCOPE) {
         let scope = quoted(after.split('\'').next().unwrap_or_default(), &[]);
         let message = format!(
-            "the app lacks the scope {scope}: tick it on the Permissions tab of the App Console, submit, and run \
-             `droptrail connect dropbox`"
+            "the app lacks the scope {scope}: tick it on the Permissions tab of the App Console, submit, and \
+             connect again with a new refresh token"
         );
         return (Kind::MissingScope(scope), message);
     }
     if text.contains("access token is malformed") {
-        return (Kind::Revoked, "the access token is refused as malformed; run `droptrail connect dropbox`".to_owned());
+        return (
+            Kind::Revoked,
+            "the access token is refused as malformed; connect again with a new refresh token".to_owned(),
+        );
     }
     if call == route::CONTINUE || call == route::LONGPOLL {
         return (Kind::Reset, format!("the cursor is refused (400): {said}"));
@@ -133,7 +137,8 @@ fn unauthorised(call: &'static str, body: &[u8]) -> (Kind, String) {
             let answer: Value = serde_json::from_slice(body).unwrap_or_default();
             let scope = answer.get("error").and_then(|error| error.get("required_scope")).and_then(Value::as_str);
             let scope = quoted(scope.unwrap_or_default(), &[]);
-            let message = format!("the sign-in lacks the scope {scope}; run `droptrail connect dropbox` to grant it");
+            let message =
+                format!("the sign-in lacks the scope {scope}; grant it in the app's settings and connect again");
             (Kind::MissingScope(scope), message)
         }
         Some("user_suspended") => (Kind::Forbidden, "the Dropbox account is suspended".to_owned()),
@@ -142,8 +147,10 @@ fn unauthorised(call: &'static str, body: &[u8]) -> (Kind, String) {
             (Kind::BadRequest, format!("401 {tag}: a team's token; sign in with a member's own"))
         }
         _ => {
-            let message =
-                format!("the sign-in is no longer valid (401 {}); run `droptrail connect dropbox`", tag_text(body));
+            let message = format!(
+                "the sign-in is no longer valid (401 {}); connect again with a new refresh token",
+                tag_text(body)
+            );
             (Kind::Revoked, message)
         }
     }

@@ -45,10 +45,10 @@ macro_rules! codes {
 codes! {
     DropboxNotConnected, "dropbox-not-connected", "f6e835c9b258586e2c51b4c020ea22e0",
         "no Dropbox account is connected",
-        "run droptrail connect dropbox";
+        "put a refresh token into dropbox.refresh_token_file (README, \"Setting it up\"); droptrail connect will do it in a later version";
     DropboxAccessRevoked, "dropbox-access-revoked", "abfe3d81a1defb05ccb1f859b8be2a1b",
         "Dropbox no longer accepts the stored access",
-        "run droptrail connect dropbox again";
+        "put a new refresh token into dropbox.refresh_token_file (README, \"Setting it up\"); the change is noticed";
     DropboxAccountDiffers, "dropbox-account-differs", "08bf85cc07729b9ed58f87a942da1114",
         "the new access belongs to another Dropbox account than the database",
         "connect the account that the database names, or start with a fresh state_dir";
@@ -57,7 +57,7 @@ codes! {
         "nothing, it is tried again; if it lasts, check network, proxy and dropbox.*_url";
     DropboxScopeMissing, "dropbox-scope-missing", "b9c0444b29357dc5057727d634ccf1c4",
         "the Dropbox app lacks a permission",
-        "grant the permission in the app's settings, then run droptrail connect dropbox again";
+        "grant the permission in the app's settings, then get a new refresh token (README, \"Setting it up\")";
     DropboxAppRefused, "dropbox-app-refused", "cf4348b674c5323c6317bbd10886f7a7",
         "Dropbox refuses the app itself",
         "check dropbox.app_key and app_secret_file, and that the app is enabled";
@@ -78,7 +78,7 @@ codes! {
         "if it is meant, run droptrail approve FOLDER: publishing is for ever";
     WithdrawalsHeld, "withdrawals-held", "fc6f89ccffeac18bb448c5253517c5e7",
         "unusually many files went at once; their withdrawals wait",
-        "if it is meant, run droptrail retry --withdrawals";
+        "if it is meant, let them go; withdrawing comes with a later version";
     LedgerUnreachable, "ledger-unreachable", "64001f000534502fff7b6e64bac1b115",
         "the ledger cannot be reached or does not answer as it should",
         "nothing, it is tried again; if it lasts, check network, proxy and the tenancy's url";
@@ -99,13 +99,13 @@ codes! {
         "nothing, requests wait until the time that it named";
     DatabaseBehind, "database-behind", "7bc5f708dfe10919dac0aa564272460b",
         "the ledger has a record of this account that the database does not know; nothing is published",
-        "put the newest database back, or run droptrail recover";
+        "stop the daemon and put the newest copy of the database back";
     RecordsNotFound, "records-not-found", "9acfef449afa15aeb4c54661a18ece5d",
         "records that were made are not found on the ledger again",
         "nothing, they are looked up again; if it lasts, check that the integration may read";
     PublicationsParked, "publications-parked", "ab1c3eafc627afa8e0caec593d6d8ab3",
         "records cannot be made and no repetition would help",
-        "see droptrail status for the reasons; mend them, then reload or run droptrail retry";
+        "see droptrail status for the reasons; mend them, then reload (SIGHUP)";
     PublicationsUncertain, "publications-uncertain", "79a674c815eb98f103b4ad2798c1a02e",
         "whether records were made is not known yet, and no look-up can tell",
         "give the custom integration the permission to read, or wait for the public listing";
@@ -117,7 +117,7 @@ codes! {
         "make room; it goes on by itself";
     DatabaseDamaged, "database-damaged", "871b59a327797e343b0a3fb2b0da2428",
         "the database is damaged",
-        "stop the daemon and put back a backup, then run droptrail recover";
+        "stop the daemon and put back its newest copy";
     ClockSkew, "clock-skew", "410f76908bddd0d244ad3515b23fe8cd",
         "this machine's clock is wrong",
         "set the clock, best by a time service";

@@ -65,7 +65,7 @@ kinds! {
          whoever runs the ledger.";
     PARKED, "parked", WARN, "05e43f2b3aac867d6824f7e171c2b3d9",
         "A record cannot be made and no repetition would help, for the reason named. Mend the cause; it is tried \
-         again by droptrail retry and at a reload.";
+         again at a reload (SIGHUP).";
     UNREADABLE, "unreadable", WARN, "6d1c0c979a3e6b07b22c7d9b57bef8a7",
         "The content of a version can no longer be read, so this version is not recorded; the next one will be. \
          Nothing can be done about the past version.";

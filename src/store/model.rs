@@ -102,6 +102,7 @@ pub enum Change {
 
 /// What `get_metadata` on an id answered, for a file about which a page alone cannot decide.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[allow(clippy::large_enum_variant)] // short-lived, and mostly the large one
 pub enum Current {
     /// It is there, in this revision.
     File(Shown),
@@ -222,7 +223,9 @@ pub struct Publication {
     pub body: Option<String>,
     /// The event's uuid, once recorded; `None` for a registration.
     pub event: Option<String>,
-    /// RFC 3339: when the ledger acknowledged it.
+    /// RFC 3339, milliseconds: when it was marked in flight last.
+    pub sent_at: Option<String>,
+    /// RFC 3339, milliseconds: when the ledger acknowledged it.
     pub recorded_at: Option<String>,
     /// Where the file is, for people.
     pub path: String,

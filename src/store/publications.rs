@@ -73,7 +73,7 @@ pub(super) fn counts(connection: &Connection, tenancy: TenancyId) -> Result<Coun
 /// The columns of [`publication`].
 pub(super) const COLUMNS: &str = "p.id, p.asset, p.kind, a.origin, a.identity, p.file_id, p.rev, p.content_hash,
     p.server_modified, p.alg, p.document_hash, p.clear_name, coalesce(p.sequence, a.sequence + 1) AS sequence,
-    coalesce(p.version, a.version + (p.kind = 'version')) AS version, p.body, p.event, p.recorded_at,
+    coalesce(p.version, a.version + (p.kind = 'version')) AS version, p.body, p.event, p.sent_at, p.recorded_at,
     (SELECT path_display FROM file WHERE file.id = a.file) AS path";
 
 pub(super) fn publication(row: &Row<'_>) -> rusqlite::Result<Publication> {
@@ -94,6 +94,7 @@ pub(super) fn publication(row: &Row<'_>) -> rusqlite::Result<Publication> {
         version: row.get::<_, i64>("version")? as u64,
         body: row.get("body")?,
         event: row.get("event")?,
+        sent_at: row.get("sent_at")?,
         recorded_at: row.get("recorded_at")?,
         path: row.get("path")?,
     })

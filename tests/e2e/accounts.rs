@@ -48,14 +48,14 @@ fn a_second_daemon_on_the_same_state_ends_with_1_and_leaves_the_first_alone() {
 }
 
 #[test]
-fn a_token_of_another_account_put_in_place_while_running_is_not_used() {
+fn a_token_that_is_refused_while_running_is_a_condition_and_a_good_one_goes_on() {
     let mut stage = Stage::new();
     stage.write("a.txt", "one");
     stage.run();
     stage.quiet();
     let token = stage.state_dir().join("dropbox.token");
     let own = fs::read_to_string(&token).unwrap();
-    // The simulated Dropbox knows only its own tokens: a stranger's is refused like a revoked one.
+    // The simulated Dropbox knows only its own tokens: any other is refused like a revoked one.
     stage.private(&token, "a-refresh-token-of-nobody");
     stage.wait_for_condition("dropbox-access-revoked");
     stage.write("a.txt", "two");

@@ -3,7 +3,10 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 
-use crate::support::Stage;
+use droptrail::digest::Digest;
+
+use crate::support::stage::MAIN;
+use crate::support::{Stage, sha256};
 
 /// A stage whose `/docs` is linked, with these files in it recorded.
 fn recorded(files: &[(&str, &str)]) -> Stage {
@@ -67,6 +70,12 @@ fn a_file_renamed_or_moved_within_the_linked_folders_becomes_nothing_but_a_new_l
     stage.rename("docs/a.txt", "docs/renamed.txt");
     stage.rename("docs/b.txt", "docs/deep/er/b.txt");
     stage.assert_exact(&[("docs/renamed.txt", &["one"]), ("docs/deep/er/b.txt", &["two"])]);
+    let mut listed = stage.assets_command(&[]);
+    listed.sort_by_key(|line| line["path"].as_str().map(str::to_owned));
+    let field = |name: &str| listed.iter().map(|line| line[name].as_str().unwrap().to_owned()).collect::<Vec<_>>();
+    assert_eq!(field("path"), ["/docs/deep/er/b.txt", "/docs/renamed.txt"]);
+    assert_eq!(field("document_hash_value"), [sha256("two"), sha256("one")]);
+    assert_eq!(field("state"), ["confirmed", "confirmed"]);
     stage.write("docs/renamed.txt", "three");
     stage.assert_exact(&[("docs/renamed.txt", &["one", "three"]), ("docs/deep/er/b.txt", &["two"])]);
     stage.stop();
@@ -209,6 +218,72 @@ fn a_folder_shared_unshared_or_remounted_becomes_nothing_and_its_files_go_on_wit
         ("docs/k.txt", &["three"]),
     ]);
     stage.stop();
+}
+
+#[test]
+fn a_linked_folder_that_is_itself_shared_or_remounted_becomes_nothing_even_if_nobody_looked() {
+    let mut stage = recorded(&[("docs/s/a.txt", "one"), ("docs/s/t/b.txt", "two")]);
+    let before = stage_ids(&stage);
+    stage.sandbox_conversion("/docs");
+    stage.wait_until("the new ids were seen", || stage_ids(&stage) != before);
+    stage.assert_exact(&[("docs/s/a.txt", &["one"]), ("docs/s/t/b.txt", &["two"])]);
+    // Again while nobody looks, and with a change on top.
+    stage.stop();
+    let before = stage_ids(&stage);
+    stage.sandbox_conversion("/docs");
+    stage.write("docs/s/a.txt", "three");
+    stage.wait_until("Dropbox has both", || stage.sandbox.follows());
+    stage.run();
+    stage.wait_until("the new ids were seen", || stage_ids(&stage) != before);
+    stage.quiet();
+    // A file whose id and content are both new is another file for all that anybody can know.
+    stage.assert_recorded_in(
+        MAIN,
+        &[("docs/s/a.txt", &["one"]), ("docs/s/a.txt", &["three"]), ("docs/s/t/b.txt", &["two"])],
+    );
+    stage.write("docs/s/t/b.txt", "four");
+    stage.assert_exact(&[
+        ("docs/s/a.txt", &["one"]),
+        ("docs/s/a.txt", &["three"]),
+        ("docs/s/t/b.txt", &["two", "four"]),
+    ]);
+}
+
+#[test]
+fn a_file_where_a_folder_was_and_a_folder_where_a_file_was_are_new_assets() {
+    let stage = recorded(&[("docs/x", "one"), ("docs/y/a.txt", "two")]);
+    stage.delete("docs/x");
+    stage.write("docs/x/b.txt", "three");
+    stage.delete("docs/y");
+    stage.write("docs/y", "four");
+    stage.assert_exact(&[
+        ("docs/x", &["one"]),
+        ("docs/x/b.txt", &["three"]),
+        ("docs/y/a.txt", &["two"]),
+        ("docs/y", &["four"]),
+    ]);
+    let there = stage.database().places();
+    let there: Vec<&str> =
+        there.iter().map(|(_, path)| path.as_str()).filter(|path| !path.contains("barrier")).collect();
+    assert_eq!(there, ["/docs/x/b.txt", "/docs/y"]);
+}
+
+#[test]
+fn with_hash_dropbox_the_content_hash_is_recorded_and_nothing_is_downloaded() {
+    let mut stage = Stage::new();
+    stage.configure(|conf| conf.publish += "hash = \"dropbox\"\n");
+    stage.write("a.txt", "one");
+    stage.run();
+    stage.quiet();
+    stage.write("a.txt", "two");
+    stage.quiet();
+    let content_hash = |content: &str| Digest::sha256(Digest::sha256(content).0).to_string();
+    let assets = stage.ledger().assets();
+    assert_eq!(assets.len(), 1, "{}", stage.scene());
+    assert_eq!(assets[0].hashes(), [content_hash("one"), content_hash("two")]);
+    assert!(assets[0].versions.iter().all(|v| v.attribute("document_hash_alg") == "dropbox-content-hash"));
+    assets[0].assert_sound();
+    assert_eq!(stage.sandbox.count("files/download"), 0);
 }
 
 /// The ids of the files that are in the linked folders.

@@ -78,6 +78,25 @@ fn a_move_between_two_links_of_one_tenancy_becomes_nothing() {
 }
 
 #[test]
+fn moves_between_links_while_nobody_looked_become_nothing_in_one_tenancy_and_new_assets_in_another() {
+    let mut stage = linked(&[("/left", MAIN), ("/right", MAIN), ("/far", "other")]);
+    stage.write("left/a.txt", "one");
+    stage.write("right/b.txt", "two");
+    stage.write("left/c.txt", "three");
+    stage.run();
+    stage.quiet();
+    stage.stop();
+    stage.rename("left/a.txt", "right/a.txt");
+    stage.rename("right/b.txt", "left/b.txt");
+    stage.rename("left/c.txt", "far/c.txt");
+    stage.wait_until("Dropbox has the moves", || stage.sandbox.follows());
+    stage.write("left/b.txt", "four");
+    stage.run();
+    stage.assert_exact(&[("right/a.txt", &["one"]), ("left/b.txt", &["two", "four"]), ("far/c.txt", &["three"])]);
+    stage.assert_exact_in("other", &[("far/c.txt", &["three"])]);
+}
+
+#[test]
 fn a_move_into_and_out_of_a_nested_link_becomes_nothing() {
     let mut stage = linked(&[("/", MAIN), ("/in", MAIN)]);
     stage.write("a.txt", "one");

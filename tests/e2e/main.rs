@@ -18,3 +18,4 @@ mod skipped;
 mod support;
 mod tenancies;
 mod versions;
+mod wire;

@@ -83,3 +83,27 @@ fn both_services_away_for_a_while_is_no_more_than_a_delay() {
     stage.assert_exact(&[("a.txt", &["one", "two"]), ("b.txt", &["three"])]);
     stage.wait_until("no condition is left", || stage.database().conditions().is_empty());
 }
+
+#[test]
+fn status_tells_healthy_from_troubled_from_not_running() {
+    let mut stage = Stage::new();
+    stage.write("a.txt", "one");
+    stage.run();
+    stage.quiet();
+    let status = |stage: &Stage| {
+        let (code, text, error) = stage.command(&["status", "--json"]);
+        let shown: serde_json::Value = serde_json::from_str(&text).unwrap_or_else(|_| panic!("{text}{error}"));
+        (code, shown)
+    };
+    let (code, shown) = status(&stage);
+    assert_eq!((code, &shown["running"], &shown["tenancies"][0]["confirmed"]), (0, &true.into(), &1.into()), "{shown}");
+    stage.dropbox_fault("missing_scope", "text = 'files.content.read'\non = 'files/download'");
+    stage.write("b.txt", "two");
+    stage.wait_for_condition("dropbox-scope-missing");
+    let (code, shown) = status(&stage);
+    assert_eq!((code, &shown["conditions"][0]["code"]), (4, &"dropbox-scope-missing".into()), "{shown}");
+    assert_eq!(shown["tenancies"][0]["pending"], 1, "{shown}");
+    stage.stop();
+    let (code, shown) = status(&stage);
+    assert_eq!((code, &shown["running"]), (3, &false.into()), "{shown}");
+}

@@ -1,4 +1,6 @@
 //! The embedded ledger over HTTP, in this process: every promise of its API.
+
+#![allow(clippy::disallowed_methods, reason = "a test may read its own server's answers whole")]
 #![cfg(feature = "ledger")]
 
 mod faults;

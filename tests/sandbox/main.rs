@@ -1,4 +1,6 @@
 //! The simulated Dropbox, tested from outside: over loopback HTTP, on real folders.
+
+#![allow(clippy::disallowed_methods, reason = "a test may read its own server's answers whole")]
 #![cfg(feature = "sandbox")]
 #![allow(missing_docs, clippy::unwrap_used)]
 

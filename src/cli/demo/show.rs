@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
+use crate::cli::state::plural;
 use crate::cli::{Failure, Output};
 use crate::config::Config;
 use crate::daemon::{Notice, NoticeKind};
@@ -139,8 +140,10 @@ impl Show {
         let confirmed: u64 = tenancies.iter().map(|tenancy| tenancy.counts.confirmed).sum();
         let (registered, published) = (self.registered, self.published);
         self.say(&format!(
-            "{registered} files registered and {published} changes published in {seconds:.1} s; {confirmed} records \
-             committed by the ledger in all"
+            "{} registered and {} published in {seconds:.1} s; {} committed by the ledger in all",
+            plural(registered, "file"),
+            plural(published, "change"),
+            plural(confirmed, "record")
         ))?;
         let state = config.state_dir.parent().unwrap_or(&config.state_dir);
         if kept {

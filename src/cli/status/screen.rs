@@ -264,7 +264,7 @@ mod tests {
             "waits until 2026-03-01 04:05:06Z, 8 in flight",
             "9876543",
             "database-behind (a-longer-name) since 2026-03-01 04:05:06Z",
-            "what to do: put the newest database back",
+            "what to do: stop the daemon and put the newest copy",
             "parked in acme: the ledger answered 400\n    /Very",
             "…xxx",
             "/end0\n",

@@ -3,7 +3,6 @@
 mod fixtures;
 mod links;
 mod listing;
-mod measure;
 mod model;
 mod moves;
 mod news;

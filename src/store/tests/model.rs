@@ -341,7 +341,7 @@ impl Run {
         let store = self.home.store.clone();
         for name in ["t", "u"] {
             let tenancy = self.home.tenancy(name).await;
-            if how % 4 == 0 {
+            if how.is_multiple_of(4) {
                 self.home.hash_all().await;
             }
             let sendable = self.home.sendable(name).await;
@@ -360,7 +360,7 @@ impl Run {
                     }
                 }
             }
-            if how % 3 == 0 {
+            if how.is_multiple_of(3) {
                 for uncertain in store.uncertain(tenancy, 99).await.expect("uncertain") {
                     if self.made.contains(&uncertain.id.row()) {
                         let found: Recorded = record_of(&uncertain);
@@ -370,7 +370,7 @@ impl Run {
                     }
                 }
             }
-            if how % 2 == 0 {
+            if how.is_multiple_of(2) {
                 let waiting = store.unconfirmed(tenancy, 99).await.expect("unconfirmed");
                 store
                     .confirmed(waiting.into_iter().map(|publication| publication.id).collect())
@@ -472,7 +472,7 @@ async fn run(steps: Vec<Step>) {
 fn whatever_happens_every_version_shown_is_recorded_once_and_in_order() {
     let set = std::env::var_os("PROPTEST_CASES").is_some();
     let default = ProptestConfig::default();
-    let cases = if set { default.cases } else { 150 };
+    let cases = if set { default.cases } else { 128 };
     let config = ProptestConfig { cases, failure_persistence: None, ..default };
     let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
     proptest!(config, |(steps in proptest::collection::vec(step(), 1..60))| {

@@ -135,6 +135,12 @@ async fn in_the_second_of_a_touch_by_another_cursor_neither_cursor_is_believed()
     let now = Current::File(shown("id:1", "3", "/f/g/a", "A", 2));
     assert_eq!(home.drain_asking("/f", vec![file("id:1", "2", "/f/g/a", "X", 2)], &[("id:1", now)]).await, 0);
     assert_eq!(home.versions("t", "id:1").await, "A");
+    // The same in the very second in which the version was queued.
+    home.drain("/f", vec![file("id:2", "1", "/f/g/b", "A", 1)]).await;
+    home.drain("/f/g", vec![file("id:2", "3", "/f/g/b", "A", 1)]).await;
+    let now = Current::File(shown("id:2", "3", "/f/g/b", "A", 1));
+    assert_eq!(home.drain_asking("/f", vec![file("id:2", "2", "/f/g/b", "X", 1)], &[("id:2", now)]).await, 0);
+    assert_eq!(home.versions("t", "id:2").await, "A");
 }
 
 #[tokio::test]

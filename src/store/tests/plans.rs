@@ -34,7 +34,13 @@ const MAY: [&str; 11] = [
 #[tokio::test]
 async fn no_frequent_query_scans_or_sorts_a_table_that_grows() {
     let home = Home::linked(&[link("/f", "t"), link("/f/g", "t"), excluding("/f", "u", "*.tmp")]).await;
-    home.store.read(|c| Ok(c.trace_v2(TraceEventCodes::SQLITE_TRACE_STMT, Some(note)))).await.expect("traced");
+    home.store
+        .read(|c| {
+            c.trace_v2(TraceEventCodes::SQLITE_TRACE_STMT, Some(note));
+            Ok(())
+        })
+        .await
+        .expect("traced");
     // Everything that happens once per page, file, publication or look.
     home.page("/f", (0..9).map(|n| file(&format!("id:{n}"), "1", &format!("/f/g/{n}"), "A", n)).collect(), true, &[])
         .await;
@@ -72,7 +78,13 @@ async fn no_frequent_query_scans_or_sorts_a_table_that_grows() {
     home.store.identity(all[0].asset).await.expect("identity");
     crate::store::ask(home.directory.path(), &Request::Retry).expect("asked");
     home.store.requests().await.expect("requests");
-    home.store.read(|c| Ok(c.trace_v2(TraceEventCodes::empty(), None))).await.expect("no more");
+    home.store
+        .read(|c| {
+            c.trace_v2(TraceEventCodes::empty(), None);
+            Ok(())
+        })
+        .await
+        .expect("no more");
 
     let mut seen = std::mem::take(&mut *SEEN.lock().expect("seen"));
     seen.sort();

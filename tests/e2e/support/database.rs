@@ -63,6 +63,13 @@ impl Database {
         self.rows(sql, &[], |row| (row.get(0).unwrap(), row.get(1).unwrap()))
     }
 
+    /// The same of those linked folders only that are not being listed anew: such a listing is in the order of names, not of time.
+    pub fn watched(&self) -> Vec<(String, String)> {
+        let sql = "SELECT w.folder, p.path_lower FROM place p JOIN watch w ON w.id = p.watch
+                   WHERE w.linked = 1 AND w.listing = 0 AND w.cursor IS NOT NULL";
+        self.rows(sql, &[], |row| (row.get(0).unwrap(), row.get(1).unwrap()))
+    }
+
     pub fn has_place(&self, path_lower: &str) -> bool {
         self.places().iter().any(|(_, path)| path == path_lower)
     }

@@ -1,7 +1,9 @@
 //! The simulated Dropbox and its ledger: `droptrail sandbox`, as one process.
 
+use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io::{BufRead as _, BufReader};
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
@@ -98,6 +100,22 @@ impl Sandbox {
             > Some(0)
     }
 
+    /// Whether the simulated Dropbox shows the folder exactly as it is. (It is told by the file system's events, of which the
+    /// system may lose one, as when a folder moves into a new one; then it looks by itself after some seconds.)
+    pub fn follows(&self) -> bool {
+        let store = Database::new(&self.state.join("dropbox").join("sandbox.db"));
+        let sql = "SELECT path_display, inode, CASE WHEN kind = 0 THEN 0 ELSE mtime END, CASE WHEN kind = 0 THEN 0 ELSE ctime END
+                   FROM entry WHERE died = ?1";
+        let known = store.rows(sql, &[&i64::MAX], |row| {
+            let number = |n: usize| row.get::<_, i64>(n).unwrap();
+            (row.get::<_, String>(0).unwrap(), [number(1), number(2), number(3)])
+        });
+        let known: BTreeMap<String, [i64; 3]> = known.into_iter().collect();
+        let mut there = BTreeMap::new();
+        walk(&self.folder, "", &mut there);
+        known == there
+    }
+
     /// Makes a tenancy of the ledger; gives its client id and secret.
     pub fn add_tenancy(&self, name: &str) -> (String, String) {
         let data = self.ledger_data();
@@ -135,5 +153,19 @@ impl Sandbox {
     /// How many requests there were whose path contains `part`.
     pub fn count(&self, part: &str) -> usize {
         self.requests().iter().filter(|line| line["path"].as_str().is_some_and(|path| path.contains(part))).count()
+    }
+}
+
+/// Everything below a folder: inode and, but for folders, the times of the last write and change.
+fn walk(folder: &Path, below: &str, found: &mut BTreeMap<String, [i64; 3]>) {
+    for item in fs::read_dir(folder).unwrap().map(Result::unwrap) {
+        let path = format!("{below}/{}", item.file_name().to_string_lossy());
+        let data = item.metadata().unwrap();
+        let nanos = |seconds: i64, nanos: i64| if data.is_dir() { 0 } else { seconds * 1_000_000_000 + nanos };
+        let times = [nanos(data.mtime(), data.mtime_nsec()), nanos(data.ctime(), data.ctime_nsec())];
+        if data.is_dir() {
+            walk(&item.path(), &path, found);
+        }
+        found.insert(path, [data.ino().cast_signed(), times[0], times[1]]);
     }
 }

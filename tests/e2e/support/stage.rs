@@ -148,6 +148,14 @@ impl Stage {
         (output.status.code().unwrap_or(-1), text(&output.stdout), text(&output.stderr))
     }
 
+    /// What `assets --json` prints: one object for each file and tenancy.
+    pub fn assets_command(&self, more: &[&str]) -> Vec<serde_json::Value> {
+        let arguments: Vec<&str> = ["assets", "--json"].iter().chain(more).copied().collect();
+        let (status, lines, error) = self.command(&arguments);
+        assert_eq!(status, 0, "{error}");
+        lines.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+    }
+
     // What a person does in the folder.
 
     pub fn path(&self, path: &str) -> PathBuf {
@@ -231,13 +239,14 @@ impl Stage {
         self.wait_until(&format!("Dropbox knows of {path_lower}: {there}"), || self.sandbox.has(path_lower) == there);
     }
 
-    /// Waits until the daemon has seen everything that happened in the linked folders so far, in each of them: what was done
-    /// before a file that it has seen, it has seen too. The file is excluded from publishing.
+    /// Waits until the daemon has seen everything that happened in the linked folders so far, in each of them: what the
+    /// simulated Dropbox knew before a file that the daemon has seen, it has seen too. The file is excluded from publishing.
     pub fn barrier(&self) {
+        self.wait_until("the simulated Dropbox has followed its folder", || self.sandbox.follows());
         let mut folders: Vec<&str> = self.conf.links.iter().map(|link| link.folder.as_str()).collect();
         folders.sort_unstable();
         folders.dedup();
-        // Twice: contents are read after names, so that a large file may be seen only with the second.
+        // Twice: the pages of one drain are in the order of names, so that the first may be seen before what is older.
         for _ in 0..2 {
             let n = self.barriers.get() + 1;
             self.barriers.set(n);
@@ -245,10 +254,10 @@ impl Stage {
                 fs::write(self.path(folder.trim_start_matches('/')).join(format!("{BARRIER}{n}")), "").unwrap();
             }
             self.wait_until("the daemon has seen the linked folders as they are now", || {
-                let places = self.database().places();
+                let watched = self.database().watched();
                 folders.iter().all(|folder| {
                     let path = format!("{}/{BARRIER}{n}", folder.trim_end_matches('/').to_lowercase());
-                    places.iter().any(|(watched, place)| watched.eq_ignore_ascii_case(folder) && *place == path)
+                    watched.iter().any(|(watched, place)| watched.eq_ignore_ascii_case(folder) && *place == path)
                 })
             });
         }
