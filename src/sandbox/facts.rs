@@ -6,7 +6,7 @@ use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use super::db::Stat;
+use super::db::{ALIVE, Entry, Kind, Stat};
 
 /// What can go wrong with the sandbox's own storage.
 #[derive(Debug, thiserror::Error)]
@@ -68,6 +68,28 @@ pub fn random_id() -> String {
 pub fn random_rev() -> String {
     let micros = nanos(SystemTime::now()) / 1000;
     format!("0{:014x}{:016x}", micros, rand::random::<u64>())
+}
+
+/// What appears at a path for the first time, with an id and a revision of its own; a file's content is still to be filled in.
+pub fn new_entry(display: &str, path_lower: String, kind: Kind, seen: Stat) -> Entry {
+    let folder = kind == Kind::Folder;
+    Entry {
+        n: 0,
+        path_lower,
+        path_display: display.to_owned(),
+        kind,
+        id: random_id(),
+        rev: if folder { String::new() } else { random_rev() },
+        size: 0,
+        content_hash: None,
+        sha256: None,
+        client_modified: if folder { 0 } else { seen.mtime.div_euclid(1_000_000_000) },
+        server_modified: if folder { 0 } else { now() },
+        target: None,
+        stat: if folder { Stat { size: 0, ..seen } } else { seen },
+        born: 0,
+        died: ALIVE,
+    }
 }
 
 /// How long a file's last change must lie back before it is read: coarser than the clock that stamps changes, so that a later

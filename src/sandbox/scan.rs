@@ -12,11 +12,24 @@ use tokio::sync::watch;
 
 use super::blobs::Blobs;
 use super::db::{ALIVE, Db, Entry, Kind, Stat};
-use super::facts::{Error, now, random_id, random_rev, stat};
+use super::facts::{Error, new_entry, random_id, random_rev, stat};
 use super::hashing::{self, Job, Outcome};
 use super::names;
 use super::tree::Tree;
 use crate::ledger::faults::Script;
+
+/// Looks everywhere, at most, to be sure that what is missed has gone and not moved.
+const ROUNDS: usize = 3;
+
+/// What a walk found.
+struct Walked {
+    /// Files whose content must be read.
+    jobs: Vec<Job>,
+    /// Folders that are new.
+    appeared: Vec<PathBuf>,
+    /// Keys of what was not where it was, and is not buried yet.
+    missed: HashSet<String>,
+}
 
 /// The scanner.
 pub struct Scanner {
@@ -180,7 +193,18 @@ impl Scanner {
             Some(dirty) => (self.starts(dirty), false),
             None => (vec![String::new()], true),
         };
-        let (jobs, appeared) = self.moment(|scanner| scanner.walk(starts, everything))?;
+        let mut walked = self.moment(|scanner| scanner.walk(starts, everything, Some(&HashSet::new())))?;
+        let appeared = std::mem::take(&mut walked.appeared);
+        // Folders are read one after another: what is missed may have moved to one that was read before. It has gone only if a
+        // look everywhere, begun since, does not meet it.
+        for round in 1..=ROUNDS {
+            if walked.missed.is_empty() {
+                break;
+            }
+            let missed = Some(&walked.missed).filter(|_| round < ROUNDS);
+            walked = self.moment(|scanner| scanner.walk(vec![String::new()], true, missed))?;
+        }
+        let jobs = walked.jobs;
         let mut again = self.read_contents(jobs)?;
         if !everything {
             // A folder that has just come may have changed before anyone watched it.
@@ -222,9 +246,16 @@ impl Scanner {
         starts
     }
 
-    fn walk(&mut self, starts: Vec<String>, everything: bool) -> Result<(Vec<Job>, Vec<PathBuf>), Error> {
+    /// Looks at folders. What is no longer where it was is buried if it is among `missed` (`None`: in any case), else noted.
+    fn walk(
+        &mut self,
+        starts: Vec<String>,
+        everything: bool,
+        missed: Option<&HashSet<String>>,
+    ) -> Result<Walked, Error> {
         let mut queue: VecDeque<(String, bool)> = starts.into_iter().map(|start| (start, everything)).collect();
         let (mut jobs, mut looked, mut appeared) = (Vec::new(), Vec::new(), Vec::new());
+        let mut missing = HashSet::new();
         while let Some((dir, deep)) = queue.pop_front() {
             self.go_on()?;
             let Some(found) = self.read_dir(&dir) else { continue };
@@ -242,15 +273,20 @@ impl Scanner {
         // Only now: what a move took away is no longer known at its old path.
         for (dir, present) in looked {
             for child in self.tree.children(&dir) {
-                if !present.contains(&child) {
+                if present.contains(&child) {
+                    continue;
+                }
+                if missed.is_none_or(|missed| missed.contains(&child)) {
                     self.bury(&child)?;
+                } else {
+                    missing.insert(child);
                 }
             }
         }
         jobs.retain(|job: &Job| {
             self.tree.get(names::parent(&job.path_lower)).is_some() || !job.path_lower[1..].contains('/')
         });
-        Ok((jobs, appeared))
+        Ok(Walked { jobs, appeared, missed: missing })
     }
 
     /// The storable names of a folder, those known already first where two collide.
@@ -452,26 +488,5 @@ impl Scanner {
             }
         }
         self.bear(entry)
-    }
-}
-
-fn new_entry(display: &str, path_lower: String, kind: Kind, seen: Stat) -> Entry {
-    let folder = kind == Kind::Folder;
-    Entry {
-        n: 0,
-        path_lower,
-        path_display: display.to_owned(),
-        kind,
-        id: random_id(),
-        rev: if folder { String::new() } else { random_rev() },
-        size: 0,
-        content_hash: None,
-        sha256: None,
-        client_modified: if folder { 0 } else { seen.mtime.div_euclid(1_000_000_000) },
-        server_modified: if folder { 0 } else { now() },
-        target: None,
-        stat: if folder { Stat { size: 0, ..seen } } else { seen },
-        born: 0,
-        died: ALIVE,
     }
 }
