@@ -129,10 +129,10 @@ fn read(job: &Job, blobs: &Blobs) -> Outcome {
 }
 
 /// Waits until the file's last change is older than the grain of the clock that stamps changes; longer for a large file, which
-/// is likely still being written and costly to read in vain.
+/// is likely still being written and costly to read in vain, and for an empty one, which is likely about to be written.
 fn let_settle(seen: Stat) {
     let changed = UNIX_EPOCH + Duration::from_nanos(u64::try_from(seen.ctime).unwrap_or(0));
-    let rest = if seen.size > LARGE { GRAIN * 10 } else { GRAIN };
+    let rest = if seen.size > LARGE || seen.size == 0 { GRAIN * 10 } else { GRAIN };
     if let Ok(age) = SystemTime::now().duration_since(changed)
         && age < rest
     {

@@ -251,7 +251,7 @@ impl Stage {
             let n = self.barriers.get() + 1;
             self.barriers.set(n);
             for folder in &folders {
-                fs::write(self.path(folder.trim_start_matches('/')).join(format!("{BARRIER}{n}")), "").unwrap();
+                fs::write(self.path(folder.trim_start_matches('/')).join(format!("{BARRIER}{n}")), "-").unwrap();
             }
             self.wait_until("the daemon has seen the linked folders as they are now", || {
                 let watched = self.database().watched();
