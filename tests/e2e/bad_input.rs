@@ -395,7 +395,10 @@ fn without_a_dropbox_token_the_daemon_waits_says_connect_and_goes_on_when_there_
     stage.run();
     stage.wait_for_condition("dropbox-not-connected");
     let (code, status, _) = stage.command(&["status"]);
-    assert!(code == 4 && status.contains("droptrail connect dropbox"), "{code} {status}");
+    assert!(
+        code == 4 && status.contains("dropbox-not-connected") && status.contains("droptrail connect"),
+        "{code} {status}"
+    );
     assert_eq!(stage.sandbox.count("/2/"), 0);
     stage.private(&token, &good);
     stage.assert_exact(&[("a.txt", &["one"])]);
