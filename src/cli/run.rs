@@ -72,7 +72,7 @@ fn prepare(config: &Config) -> Result<(), Failure> {
         Err(_) => std::fs::DirBuilder::new().recursive(true).mode(0o700).create(dir),
     };
     made.map_err(|error| {
-        Failure::person(format!("{}: state_dir cannot be made: {error}", dir.display()))
+        Failure::person(format!("{}: state_dir cannot be made: {}", dir.display(), error.kind()))
             .hint("make it, owned by the user that runs droptrail, or set state_dir to another place")
     })
 }

@@ -25,7 +25,10 @@ impl<'a> Document<'a> {
         DeTable::parse(self.text).map_err(|error| {
             let start = error.span().map_or(self.text.len(), |span| span.start);
             let message = format!("is not valid TOML: {}", shorten(error.message()));
-            Error::of_line(self.file, self.line(start), message)
+            // Only for a key that is there twice does the place hold the key itself; elsewhere it may hold a value.
+            let twice = error.message().contains("duplicate key");
+            let key = error.span().filter(|_| twice).and_then(|span| self.text.get(span)).map(shorten);
+            Error { key, ..Error::of_line(self.file, self.line(start), message) }
         })
     }
 

@@ -94,7 +94,6 @@ pub async fn run(config: Config, mut options: Options) -> Result<(), Failure> {
         summarised: String::new(),
     };
     let ended = supervisor.shifts(&mut options, found).await;
-    notify::stopping();
     Happening::Stopping.emit();
     drop(supervisor);
     store.close().await;

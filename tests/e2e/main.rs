@@ -3,12 +3,19 @@
 #![allow(missing_docs, clippy::unwrap_used)]
 
 mod accounts;
+mod bad_input;
 mod changes;
+mod crash;
+mod demo;
 mod faults;
 mod links;
+mod manners;
+mod masking;
+mod modes;
 mod reload;
 mod restart;
 mod skipped;
 mod support;
+mod tenancies;
 mod versions;
 mod wire;

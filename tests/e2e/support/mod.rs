@@ -6,6 +6,7 @@ pub mod conf;
 pub mod daemon;
 pub mod database;
 pub mod ledger;
+pub mod more;
 pub mod process;
 pub mod proxy;
 pub mod sandbox;
