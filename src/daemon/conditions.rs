@@ -1,6 +1,7 @@
 //! Conditions: trouble that lasts, shown alike by status and log. Told once when it begins and once when it ends.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::observe::{Code, Happening};
@@ -11,11 +12,13 @@ use crate::store::{Error, Store};
 pub(super) struct Conditions {
     store: Store,
     present: Arc<Mutex<BTreeMap<(Code, String), String>>>,
+    /// The database refused something of this: it shows less than there is, or more.
+    stale: Arc<AtomicBool>,
 }
 
 impl Conditions {
     pub fn new(store: Store) -> Self {
-        Conditions { store, present: Arc::default() }
+        Conditions { store, present: Arc::default(), stale: Arc::default() }
     }
 
     /// It is so, as of now or still. Written and told only when that is new.
@@ -27,7 +30,8 @@ impl Conditions {
         }
         if before.as_ref() != Some(&text) {
             // A full disk must not hide that it is full: the log has it, and memory.
-            let _ = self.store.condition_began(code.as_str(), subject, &text).await;
+            let written = self.store.condition_began(code.as_str(), subject, &text).await;
+            self.stale.fetch_or(written.is_err(), Ordering::Relaxed);
         }
     }
 
@@ -35,7 +39,8 @@ impl Conditions {
     pub async fn end(&self, code: Code, subject: &str) {
         if self.lock().remove(&(code, subject.to_owned())).is_some() {
             Happening::ConditionEnded { code, subject }.emit();
-            let _ = self.store.condition_ended(code.as_str(), subject).await;
+            let written = self.store.condition_ended(code.as_str(), subject).await;
+            self.stale.fetch_or(written.is_err(), Ordering::Relaxed);
         }
     }
 
@@ -60,6 +65,27 @@ impl Conditions {
             Error::DiskFull => self.begin(Code::DiskFull, "", error.to_string()).await,
             Error::Damaged => self.begin(Code::DatabaseDamaged, "", error.to_string()).await,
             _ => self.begin(Code::DiskFull, "", format!("the database cannot be written: {error}")).await,
+        }
+    }
+
+    /// Writes again what the database refused, and so finds out whether it takes anything by now.
+    pub async fn refresh(&self) {
+        let disk_full = self.lock().contains_key(&(Code::DiskFull, String::new()));
+        if !self.stale.load(Ordering::Relaxed) && !disk_full {
+            return;
+        }
+        let present: Vec<_> = self.lock().iter().map(|(key, text)| (key.clone(), text.clone())).collect();
+        let mut written = self.store.conditions_clear().await;
+        for ((code, subject), text) in present.iter().filter(|((code, _), _)| *code != Code::DiskFull) {
+            written = written.and(self.store.condition_began(code.as_str(), subject, text).await);
+        }
+        if disk_full {
+            // Whether there is room shows only in a write.
+            written = written.and(self.store.condition_began(Code::DiskFull.as_str(), "", "").await);
+        }
+        self.stale.store(written.is_err(), Ordering::Relaxed);
+        if written.is_ok() {
+            self.end(Code::DiskFull, "").await;
         }
     }
 

@@ -8,9 +8,9 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::connect::number;
+use super::desk::{Desk, End, Setback, may_not_ask};
 use super::hasher::sleep_until;
 use super::lookup::{Seen, look};
-use super::desk::{Desk, End, Setback, may_not_ask};
 use crate::datatrails::{Confirmation, Error, Kind, Query, View, reference};
 use crate::observe::{Code, Happening};
 use crate::store::{self, Publication, PublicationId};

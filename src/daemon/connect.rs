@@ -73,7 +73,7 @@ pub(super) async fn check(desk: &Desk) -> Result<Check, Error> {
         } else if event.timestamp_accepted == newest {
             let text = format!(
                 "{} has a record of this account (asset {}, accepted {}) that the database does not know; nothing is \
-                 published there",
+                 published there before its newest copy is back or droptrail recover has rebuilt it",
                 desk.name, event.asset, event.timestamp_accepted
             );
             return Ok(Check::Held { code: Code::DatabaseBehind, state: "database-behind", text });

@@ -1,6 +1,7 @@
 //! What every task of a shift is given.
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use tokio::sync::{mpsc, watch};
@@ -54,6 +55,8 @@ pub(super) struct Context {
     pub nudge: watch::Sender<u64>,
     /// The account that the database belongs to, once known.
     pub account: watch::Sender<Option<String>>,
+    /// A token of that account was admitted in this process.
+    pub admitted: Arc<AtomicBool>,
     pub notices: Option<mpsc::Sender<Notice>>,
 }
 

@@ -10,13 +10,22 @@ use crate::dropbox::{Client, Kind, PathRoot};
 use crate::observe::Code;
 use crate::store::{Applied, Error};
 
-/// Fills whatever is to be filled, then ends: a new configuration starts it anew.
+/// Fills whatever is to be filled, then waits: a listing that ends, or another configuration, may bring more.
 pub(super) async fn run(context: Context, client: Client, root: PathRoot) -> Result<(), Trouble> {
     let mut backoff = context.backoff();
+    let mut work = context.work.subscribe();
+    let stop = context.stop.clone();
+    if let Err(error) = note_held(&context).await {
+        context.conditions.store_failed(&error).await;
+    }
     loop {
+        work.mark_unchanged();
         match chunk(&context, &client, &root).await {
             Ok(true) => backoff.reset(),
-            Ok(false) => return Ok(()),
+            Ok(false) => tokio::select! {
+                () = stop.cancelled() => return Ok(()),
+                _ = work.changed() => {}
+            },
             Err(Trouble::Dropbox(error)) if ends_the_session(&error.kind) => return Err(Trouble::Dropbox(error)),
             Err(trouble) => {
                 let floor = if let Trouble::Dropbox(error) = &trouble { error.floor() } else { None };
@@ -51,7 +60,7 @@ async fn chunk(context: &Context, client: &Client, root: &PathRoot) -> Result<bo
                 note_held(context).await?;
                 return Ok(true);
             }
-            Applied::Asks(ids) => answers.extend(ask(client, root, ids).await?),
+            Applied::Asks(ids) => answers.extend(ask(context, client, root, ids).await?),
         }
     }
 }

@@ -9,10 +9,10 @@ use std::time::Duration;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
-use super::hasher::sleep_until;
 use super::desk::{Desk, End, remaining};
-use crate::datatrails::{Error, Kind, Outcome, Registration, Version, Withdrawal, reference};
+use super::hasher::sleep_until;
 use crate::config::Names;
+use crate::datatrails::{Error, Kind, Outcome, Registration, Version, Withdrawal, reference};
 use crate::observe::{Code, Happening};
 use crate::retry::Backoff;
 use crate::store::{self, Counts, Fixed, Publication, PublicationId, Recorded};

@@ -1,5 +1,5 @@
-//! Which folder (DESIGN): the id that was stored when the folder was linked wins as long as it resolves; only then is the
-//! path looked up again. Another folder at the configured path is never published.
+//! Which folder: the id that was stored when the folder was linked wins as long as it resolves, and another folder at the
+//! configured path is not published then. Only when the id resolves no more is the path looked up again.
 
 use super::context::Context;
 use crate::dropbox::{Client, Entry, Error, Folder, Kind, PathRoot};
@@ -17,23 +17,27 @@ pub(super) struct Resolved {
     pub root: PathRoot,
 }
 
-/// How a path root is stored.
+/// How a path root is stored: by the namespace that it means, however it is asked for.
 pub(super) fn root_text(root: &PathRoot) -> String {
     match root {
         PathRoot::Default => "default".into(),
         PathRoot::Home => "home".into(),
-        PathRoot::Root(id) => format!("root:{id}"),
-        PathRoot::Namespace(id) => format!("namespace:{id}"),
+        PathRoot::Root(id) | PathRoot::Namespace(id) => format!("namespace:{id}"),
     }
 }
 
+/// A stored root. A namespace that is the account's root no more can still be asked for by its id.
 fn parse_root(text: &str) -> PathRoot {
     match text.split_once(':') {
-        Some(("root", id)) => PathRoot::Root(id.into()),
-        Some(("namespace", id)) => PathRoot::Namespace(id.into()),
-        _ if text == "home" => PathRoot::Home,
-        _ => PathRoot::Default,
+        Some((_, id)) => PathRoot::Namespace(id.into()),
+        None if text == "home" => PathRoot::Home,
+        None => PathRoot::Default,
     }
+}
+
+/// The root that the folder was resolved under before, where the session would now take another one.
+fn former_root(watch: &Watch, root: &PathRoot) -> Option<PathRoot> {
+    watch.root.as_deref().filter(|stored| *stored != root_text(root)).map(parse_root)
 }
 
 /// Finds a linked folder; `None` where Dropbox does not have it. Conditions are set and ended here.
@@ -47,17 +51,19 @@ pub(super) async fn resolve(
     watch: &Watch,
 ) -> Result<Option<Resolved>, Error> {
     let folder = watch.folder.as_str();
-    if folder == "/" {
-        return Ok(Some(Resolved { folder_id: None, path_lower: String::new(), root: root.clone() }));
-    }
-    let mut roots = vec![root.clone()];
-    if let Some(stored) = watch.root.as_deref().map(parse_root).filter(|stored| stored != root) {
-        let text = format!("{} would now be looked for under {}", folder, root_text(root));
+    let former = former_root(watch, root);
+    if let Some(former) = &former {
+        let text = format!("{folder} would now be looked for under {}, not {}", root_text(root), root_text(former));
         context.conditions.begin(Code::RootChanged, folder, text).await;
-        roots.push(stored);
     } else {
         context.conditions.end(Code::RootChanged, folder).await;
     }
+    if folder == "/" {
+        // It has no id that could decide: it stays what it was when it was linked.
+        let root = former.unwrap_or_else(|| root.clone());
+        return Ok(Some(Resolved { folder_id: None, path_lower: String::new(), root }));
+    }
+    let roots: Vec<PathRoot> = std::iter::once(root.clone()).chain(former).collect();
     if let Some(id) = &watch.folder_id {
         for root in &roots {
             if let Some(found) = look(client, root, id).await? {
@@ -84,6 +90,8 @@ async fn look(client: &Client, root: &PathRoot, path: &str) -> Result<Option<Fol
         Ok(Entry::Folder(folder)) => Ok(Some(folder)),
         Ok(_) => Ok(None),
         Err(error) if matches!(error.kind, Kind::NotFound | Kind::WrongType | Kind::Unsupported) => Ok(None),
+        // A former root that cannot be asked any more has nothing.
+        Err(error) if error.kind == Kind::InvalidRoot && matches!(root, PathRoot::Namespace(_)) => Ok(None),
         Err(error) => Err(error),
     }
 }

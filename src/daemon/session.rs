@@ -4,6 +4,7 @@
 //! An access that was revoked stops the watchers and waits for a new token, without hammering and without exiting.
 
 use std::path::Path;
+use std::sync::atomic::Ordering;
 use std::time::{Duration, SystemTime};
 
 use tokio::task::JoinSet;
@@ -210,11 +211,12 @@ async fn admit(context: &Context, account: Account) -> Result<Option<Account>, E
         }
     };
     if stored == account.account_id {
+        context.admitted.store(true, Ordering::Relaxed);
         conditions.end(Code::DropboxAccountDiffers, "").await;
         context.account.send_replace(Some(stored));
         return Ok(Some(account));
     }
-    if context.account.borrow().is_none() {
+    if !context.admitted.load(Ordering::Relaxed) {
         return Err(End::Foreign { stored, named: account.account_id });
     }
     let text = format!("the new token is for account {}, this state belongs to {stored}", account.account_id);

@@ -10,9 +10,9 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use super::desk::{Desk, End, Setback, may_not_ask};
 use super::hasher::sleep_until;
 use super::lookup::{Seen, look, shows_newest};
-use super::desk::{Desk, End, Setback, may_not_ask};
 use crate::datatrails::{Error, Kind, View};
 use crate::observe::{Code, Happening};
 use crate::store::{self, Publication, PublicationId, Recorded};

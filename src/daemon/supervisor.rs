@@ -4,6 +4,7 @@
 //! new configuration: every task takes up from the store, so that a change can lose nothing.
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use tokio::sync::{mpsc, watch};
@@ -87,7 +88,8 @@ pub async fn run(config: Config, mut options: Options) -> Result<(), Failure> {
         conditions,
         work: watch::channel(0).0,
         nudge: watch::channel(0).0,
-        account: watch::channel(None).0,
+        account: watch::channel(store.account().await?).0,
+        admitted: Arc::default(),
         notices: options.notices.take(),
         summarised: String::new(),
     };
@@ -107,6 +109,7 @@ struct Supervisor {
     work: watch::Sender<u64>,
     nudge: watch::Sender<u64>,
     account: watch::Sender<Option<String>>,
+    admitted: Arc<AtomicBool>,
     notices: Option<mpsc::Sender<Notice>>,
     summarised: String,
 }
@@ -120,7 +123,17 @@ impl Supervisor {
     async fn shifts(&mut self, options: &mut Options, found: Found) -> Result<(), Failure> {
         let mut first = true;
         loop {
-            self.sync().await?;
+            while let Err(error) = self.sync().await {
+                // A start says so and ends; a reload waits for the database.
+                if first {
+                    return Err(error.into());
+                }
+                self.conditions.store_failed(&error).await;
+                tokio::select! {
+                    signal = options.signals.recv() => if matches!(signal, None | Some(Signal::Stop)) { return Ok(()) },
+                    () = tokio::time::sleep(Duration::from_secs(1)) => {}
+                }
+            }
             if first {
                 first = false;
                 notify::ready();
@@ -139,7 +152,7 @@ impl Supervisor {
     }
 
     /// Brings the store in line with the configuration. What the last shift left in flight has an unknown outcome.
-    async fn sync(&self) -> Result<(), Failure> {
+    async fn sync(&self) -> store::Result<()> {
         let tenancies = self.config.tenancies.iter().map(|tenancy| TenancyWanted {
             name: tenancy.name.clone(),
             url: tenancy.url.to_string().trim_end_matches('/').to_owned(),
@@ -180,11 +193,12 @@ impl Supervisor {
             work: self.work.clone(),
             nudge: self.nudge.clone(),
             account: self.account.clone(),
+            admitted: self.admitted.clone(),
             notices: self.notices.clone(),
         };
         self.requests().await;
         let mut tenancies: JoinSet<()> = JoinSet::new();
-        for row in self.store.tenancies().await? {
+        for row in self.tenancies().await {
             if let Some(configured) = self.config.tenancy(&row.name).cloned() {
                 tenancies.spawn(tenancy::run(context.clone(), configured, row));
             }
@@ -235,6 +249,17 @@ impl Supervisor {
         tenancies.shutdown().await;
         dropbox.abort();
         foreign.map_or(Ok(end), Err)
+    }
+
+    /// The tenancies' rows; none while the database cannot be read, which is said.
+    async fn tenancies(&self) -> Vec<store::Tenancy> {
+        match self.store.tenancies().await {
+            Ok(rows) => rows,
+            Err(error) => {
+                self.conditions.store_failed(&error).await;
+                Vec::new()
+            }
+        }
     }
 
     /// SIGHUP. Whether the shift must end because the configuration changed.
@@ -351,7 +376,7 @@ impl Supervisor {
         let Ok(line) = tokio::time::timeout(STATUS, self.line()).await else { return };
         if let Some(line) = line {
             notify::status(&line);
-            self.conditions.end(Code::DiskFull, "").await;
+            self.conditions.refresh().await;
         }
         notify::watchdog();
     }

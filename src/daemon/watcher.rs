@@ -23,12 +23,17 @@ const EMPTY: u32 = 100;
 const HOPELESS: u32 = 8;
 /// Questions about single ids under way at a time.
 const QUESTIONS: usize = 4;
+/// A longpoll that is answered sooner than this with "nothing" was not waited for.
+const EARLY: Duration = Duration::from_secs(5);
 
 pub(super) struct Watcher {
     context: Context,
     client: Client,
     id: WatchId,
     folder: String,
+    /// What the session would take for a folder that is new.
+    session_root: PathRoot,
+    /// What this folder is asked under.
     root: PathRoot,
     backoff: Backoff,
     /// No longpoll before this moment.
@@ -58,6 +63,7 @@ impl Watcher {
             client,
             id: watch.id,
             folder: watch.folder.clone(),
+            session_root: root.clone(),
             root,
             backoff,
             quiet_until: None,
@@ -98,13 +104,14 @@ impl Watcher {
 
     async fn healthy(&mut self) {
         self.backoff.reset();
-        self.resets = 0;
         self.last_look = Instant::now();
         let _ = self.context.store.watch_state(self.id, "watching").await;
         let folder = self.folder.clone();
-        let codes =
-            [Code::DropboxUnreachable, Code::ListingStalled, Code::DropboxAppRefused, Code::DropboxScopeMissing];
+        let codes = [Code::DropboxUnreachable, Code::DropboxAppRefused, Code::DropboxScopeMissing];
         self.context.conditions.end_all(&codes, &folder).await;
+        if self.resets == 0 {
+            self.context.conditions.end(Code::ListingStalled, &folder).await;
+        }
     }
 
     /// What to do about a failure; `false` ends the watcher.
@@ -117,16 +124,18 @@ impl Watcher {
             }
             Trouble::Dropbox(error) => match &error.kind {
                 Kind::Revoked | Kind::InvalidClient | Kind::RootNotSupported => return Err(trouble),
-                Kind::Reset => {
-                    self.context.store.forget_cursor(self.id).await.map_err(Trouble::Store)?;
-                    self.resets += 1;
-                    // The first reset is routine; a listing that is reset again and again is not.
-                    if self.resets == 1 { Duration::ZERO } else { self.backoff.next(error.floor()) }
-                }
+                Kind::Reset => self.reset().await?,
                 Kind::NotFound | Kind::WrongType => {
                     self.must_resolve = true;
                     self.resets += 1;
                     if self.resets == 1 { Duration::ZERO } else { self.backoff.next(Some(Duration::from_secs(1))) }
+                }
+                // A former root that is none any more: the folder goes over to the present one, matched by its ids.
+                Kind::InvalidRoot if self.root != self.session_root => {
+                    let text = format!("{}: its former root is gone", self.folder);
+                    Happening::Summary { text: &text }.emit();
+                    self.move_to_session_root().await?;
+                    Duration::ZERO
                 }
                 Kind::InvalidRoot => return Err(trouble),
                 Kind::MissingScope(scope) => {
@@ -152,6 +161,32 @@ impl Watcher {
         Ok(self.context.pause(wait).await)
     }
 
+    /// The cursor is dead: list anew. The first time is routine; a folder whose cursors die again and again is listed
+    /// ever more slowly. Gives how long to wait before.
+    async fn reset(&mut self) -> Result<Duration, Trouble> {
+        self.context.store.forget_cursor(self.id).await?;
+        self.resets += 1;
+        if self.resets == 1 {
+            return Ok(Duration::ZERO);
+        }
+        let text = format!("{}: Dropbox refuses the cursors of {} listings in a row", self.folder, self.resets);
+        self.context.conditions.begin(Code::ListingStalled, &self.folder, text).await;
+        let longest = self.context.config.retry.max;
+        Ok(self.backoff.next(Some(longest.min(Duration::from_secs(1 << self.resets.min(16))))))
+    }
+
+    /// The stored root is dead: the folder is found and listed anew under the session's.
+    async fn move_to_session_root(&mut self) -> Result<(), Trouble> {
+        self.root = self.session_root.clone();
+        self.must_resolve = true;
+        if let Some(watch) = self.context.store.watch(self.id).await? {
+            let path_lower = watch.path_lower.unwrap_or_default();
+            let root = root_text(&self.session_root);
+            self.context.store.resolved(self.id, watch.folder_id, path_lower, root, true).await?;
+        }
+        Ok(())
+    }
+
     /// Lists or continues until there is no more.
     async fn drain(&mut self) -> Result<Drained, Trouble> {
         let mut stalled = 0;
@@ -170,7 +205,12 @@ impl Watcher {
             }
             let page = match &watch.cursor {
                 None => self.client.list_folder(&self.root, watch.folder_id.as_deref().unwrap_or("")).await?,
-                Some(cursor) => self.client.list_folder_continue(&self.root, cursor).await?,
+                Some(cursor) => {
+                    let page = self.client.list_folder_continue(&self.root, cursor).await?;
+                    // A cursor of a finished listing that goes on is a sound one.
+                    self.resets = if watch.listing { self.resets } else { 0 };
+                    page
+                }
             };
             if self.concerns_the_folder_itself(&watch, &page) {
                 match self.find(&watch).await? {
@@ -192,7 +232,7 @@ impl Watcher {
                 continue;
             }
             if !more {
-                self.finished(&watch).await?;
+                self.finished(&watch, entries).await?;
                 return Ok(Drained::Complete(entries));
             }
             if stalled >= STALLED || empty >= EMPTY {
@@ -215,7 +255,7 @@ impl Watcher {
 
     /// Finds the folder and writes down where it is.
     async fn find(&mut self, watch: &Watch) -> Result<Option<Resolved>, Trouble> {
-        let found = resolve(&self.context, &self.client, &self.root, watch).await?;
+        let found = resolve(&self.context, &self.client, &self.session_root, watch).await?;
         if let Some(found) = &found {
             // Another id at the configured path: the old folder is gone, and cursors of it with it.
             let relist = watch.folder_id.is_some() && watch.folder_id != found.folder_id;
@@ -267,17 +307,17 @@ impl Watcher {
                     }
                     return Ok(true);
                 }
-                Applied::Asks(ids) => answers.extend(ask(&self.client, &self.root, ids).await?),
+                Applied::Asks(ids) => answers.extend(ask(&self.context, &self.client, &self.root, ids).await?),
             }
         }
     }
 
     /// A drain is complete.
-    async fn finished(&mut self, watch: &Watch) -> Result<(), Trouble> {
+    async fn finished(&mut self, watch: &Watch, entries: u64) -> Result<(), Trouble> {
         if watch.listing || watch.cursor.is_none() {
             self.context.ring();
             super::filler::note_held(&self.context).await?;
-            Happening::Summary { text: &format!("{}: listed to its end", self.folder) }.emit();
+            Happening::FolderListed { folder: &self.folder, files: entries }.emit();
         }
         Ok(())
     }
@@ -313,7 +353,7 @@ impl Watcher {
                         self.false_rings += 1;
                         return Ok(true);
                     }
-                    Ok(false) => self.false_rings = 0,
+                    Ok(false) => {}
                     Err(trouble) => if !self.recover_at_the_door(trouble).await? { return Ok(!stop.is_cancelled()) },
                 },
             }
@@ -328,9 +368,18 @@ impl Watcher {
         let Some(cursor) = self.context.store.watch(self.id).await?.and_then(|watch| watch.cursor) else {
             return Ok(true);
         };
+        let asked = Instant::now();
         let ring = self.client.longpoll(&cursor, self.context.config.dropbox.longpoll).await?;
         self.quiet_until = ring.backoff.map(|backoff| Instant::now() + backoff);
         self.backoff.reset();
+        self.resets = 0;
+        if !ring.changes && asked.elapsed() < EARLY {
+            // A doorbell that says at once that nothing happened does not wait for us.
+            self.false_rings += 1;
+            self.count_rings(0);
+        } else if !ring.changes {
+            self.false_rings = 0;
+        }
         Ok(ring.changes)
     }
 
@@ -339,12 +388,8 @@ impl Watcher {
     async fn recover_at_the_door(&mut self, trouble: Trouble) -> Result<bool, Trouble> {
         match trouble {
             Trouble::Dropbox(dropbox::Error { kind: Kind::Reset, .. }) => {
-                self.context.store.forget_cursor(self.id).await?;
-                self.resets += 1;
-                if self.resets > 1 {
-                    let wait = self.backoff.next(Some(Duration::from_secs(1)));
-                    self.context.pause(wait).await;
-                }
+                let wait = self.reset().await?;
+                self.context.pause(wait).await;
                 Ok(false)
             }
             Trouble::Dropbox(error) => {
@@ -357,24 +402,39 @@ impl Watcher {
     }
 }
 
-/// What these ids are now.
+/// What these ids are now. An answer that does not come is asked for again, so that those that came are not lost.
 pub(super) async fn ask(
+    context: &Context,
     client: &Client,
     root: &PathRoot,
     ids: Vec<String>,
 ) -> Result<Vec<(String, Current)>, dropbox::Error> {
     futures_util::stream::iter(ids)
         .map(|id| async move {
-            match client.get_metadata(root, &id).await {
-                Ok(Entry::File(file)) => Ok((id, shown(file).map_or(Current::Gone, Current::File))),
-                Ok(_) => Ok((id, Current::Gone)),
-                Err(error) if matches!(error.kind, Kind::NotFound | Kind::WrongType) => Ok((id, Current::Gone)),
-                Err(error) => Err(error),
+            let mut backoff = context.backoff();
+            loop {
+                match client.get_metadata(root, &id).await {
+                    Ok(Entry::File(file)) => break Ok((id, shown(file).map_or(Current::Gone, Current::File))),
+                    Ok(_) => break Ok((id, Current::Gone)),
+                    Err(error) if error.heals() => {
+                        let wait = backoff.next(error.floor());
+                        if !context.pause(wait).await {
+                            break Err(error);
+                        }
+                    }
+                    Err(error) if unavailable(&error.kind) => break Ok((id, Current::Gone)),
+                    Err(error) => break Err(error),
+                }
             }
         })
         .buffered(QUESTIONS)
         .try_collect()
         .await
+}
+
+/// What Dropbox does not have or does not give: nothing of it can be recorded now.
+fn unavailable(kind: &Kind) -> bool {
+    matches!(kind, Kind::NotFound | Kind::WrongType | Kind::Restricted | Kind::Unsupported)
 }
 
 /// An entry as the store takes it; `None` for what has no place or no meaning for us.

@@ -45,10 +45,10 @@ macro_rules! codes {
 codes! {
     DropboxNotConnected, "dropbox-not-connected", "f6e835c9b258586e2c51b4c020ea22e0",
         "no Dropbox account is connected",
-        "put a refresh token into dropbox.refresh_token_file (README, \"Setting it up\"); droptrail connect will do it in a later version";
+        "put a refresh token into dropbox.refresh_token_file (README, \"Setting it up\"); droptrail connect dropbox will do it in a later version";
     DropboxAccessRevoked, "dropbox-access-revoked", "abfe3d81a1defb05ccb1f859b8be2a1b",
         "Dropbox no longer accepts the stored access",
-        "put a new refresh token into dropbox.refresh_token_file (README, \"Setting it up\"); the change is noticed";
+        "put a new refresh token into dropbox.refresh_token_file (README, \"Setting it up\"); the change is noticed (droptrail connect dropbox will do it in a later version)";
     DropboxAccountDiffers, "dropbox-account-differs", "08bf85cc07729b9ed58f87a942da1114",
         "the new access belongs to another Dropbox account than the database",
         "connect the account that the database names, or start with a fresh state_dir";
@@ -99,7 +99,7 @@ codes! {
         "nothing, requests wait until the time that it named";
     DatabaseBehind, "database-behind", "7bc5f708dfe10919dac0aa564272460b",
         "the ledger has a record of this account that the database does not know; nothing is published",
-        "stop the daemon and put the newest copy of the database back";
+        "stop the daemon and put the newest copy of the database back (droptrail recover will rebuild it in a later version)";
     RecordsNotFound, "records-not-found", "9acfef449afa15aeb4c54661a18ece5d",
         "records that were made are not found on the ledger again",
         "nothing, they are looked up again; if it lasts, check that the integration may read";
