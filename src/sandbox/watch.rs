@@ -89,8 +89,8 @@ pub fn start(mut scanner: Scanner, root: PathBuf, ready: watch::Sender<Readiness
     let stop = scanner.stopper();
     let run = move || {
         // Watching begins before the first look, so that nothing falls in between.
-        let watcher = watcher(&root, events);
-        if let Err(error) = run(&mut scanner, &receiver, &ready)
+        let mut watcher = watcher(&root, events);
+        if let Err(error) = run(&mut scanner, &receiver, &ready, watcher.as_mut())
             && !matches!(error, Error::Stopped)
         {
             tracing::error!(%error, "the simulated Dropbox no longer follows its folder");
@@ -124,12 +124,18 @@ fn watcher(root: &Path, sender: Sender<Message>) -> Option<notify::RecommendedWa
     watcher.inspect_err(|error| tracing::warn!(%error, "no file system events: changes are found by looking only")).ok()
 }
 
-fn run(scanner: &mut Scanner, receiver: &Receiver<Message>, ready: &watch::Sender<Readiness>) -> Result<(), Error> {
+fn run(
+    scanner: &mut Scanner,
+    receiver: &Receiver<Message>,
+    ready: &watch::Sender<Readiness>,
+    mut watcher: Option<&mut notify::RecommendedWatcher>,
+) -> Result<(), Error> {
     let began = Instant::now();
     let mut unsettled = scanner.scan(None)?;
     let mut took = began.elapsed();
     let mut rest = SAFETY.max(took * RESTRAINT);
     let mut looked = Instant::now();
+    let mut doubtful = Vec::new();
     tracing::info!(entries = scanner.len(), "the folder is indexed");
     ready.send_replace(Readiness::Ready);
     loop {
@@ -159,6 +165,10 @@ fn run(scanner: &mut Scanner, receiver: &Receiver<Message>, ready: &watch::Sende
                 message = None;
             }
         }
+        // By now the watch has heard of the moves that the last look found; what it watches again is looked at again.
+        if let Some(watcher) = &mut watcher {
+            renew(watcher, std::mem::take(&mut doubtful));
+        }
         if everything || looked.elapsed() >= rest {
             let began = Instant::now();
             unsettled = scanner.scan(None)?;
@@ -167,6 +177,7 @@ fn run(scanner: &mut Scanner, receiver: &Receiver<Message>, ready: &watch::Sende
             rest = SAFETY.max(took * RESTRAINT);
         } else if !dirty.is_empty() {
             unsettled = scanner.scan(Some(&dirty))?;
+            doubtful = unannounced(&unsettled, &dirty);
             if scanner.misses(&dirty) {
                 // Look everywhere, soon: as soon as a few such events may be answered by one look.
                 rest = rest.min(looked.elapsed() + AGAIN.max(took * 2));
@@ -182,5 +193,87 @@ fn add(dirty: &mut HashSet<PathBuf>, paths: Vec<PathBuf>) {
             dirty.insert(parent.to_owned());
         }
         dirty.insert(path);
+    }
+}
+
+/// The uppermost folders that a look found and no event had named: they came inside a folder that was itself new. Where
+/// the watch meets what moved there before it hears of the move, it ends its watch of it on hearing that it left its old
+/// place.
+fn unannounced(found: &HashSet<PathBuf>, dirty: &HashSet<PathBuf>) -> Vec<PathBuf> {
+    let doubtful: HashSet<&Path> = found.difference(dirty).map(PathBuf::as_path).collect();
+    let below = |path: &Path| path.ancestors().skip(1).any(|above| doubtful.contains(above));
+    doubtful.iter().filter(|path| !below(path)).map(|path| path.to_path_buf()).collect()
+}
+
+/// Watches these trees again; without effect on what is watched already.
+fn renew(watcher: &mut notify::RecommendedWatcher, folders: Vec<PathBuf>) {
+    for folder in folders {
+        if let Err(error) = watcher.watch(&folder, RecursiveMode::Recursive) {
+            // Mostly it is gone again; else the slow look remains.
+            tracing::debug!(%error, "a folder is not watched again");
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn paths(root: &Path, below: &[&str]) -> HashSet<PathBuf> {
+        below.iter().map(|path| root.join(path)).collect()
+    }
+
+    /// What the watch tells until it falls silent.
+    fn told(receiver: &Receiver<Message>) -> HashSet<PathBuf> {
+        let mut told = HashSet::new();
+        while let Ok(message) = receiver.recv_timeout(Duration::from_millis(300)) {
+            if let Message::Paths(paths) = message {
+                told.extend(paths);
+            }
+        }
+        told
+    }
+
+    #[test]
+    fn only_the_uppermost_folder_that_no_event_named_is_doubtful() {
+        let root = Path::new("/r");
+        let found = paths(root, &["m", "m/g", "m/g/h", "busy"]);
+        let dirty = paths(root, &["", "m", "d", "d/g", "busy", "busy/file"]);
+        assert_eq!(unannounced(&found, &dirty), [root.join("m/g")]);
+        assert!(unannounced(&paths(root, &["busy"]), &dirty).is_empty(), "a file in it is being written");
+    }
+
+    #[test]
+    fn a_tree_that_moved_into_a_folder_just_made_is_still_watched() {
+        let directory = tempfile::tempdir().expect("directory");
+        let root = directory.path();
+        let moves = 100;
+        for n in 0..moves {
+            std::fs::create_dir_all(root.join(format!("d/g{n}/h"))).expect("made");
+        }
+        let (sender, receiver) = mpsc::channel();
+        let mut watcher = watcher(root, sender).expect("watched");
+        let mut found = HashSet::new();
+        for n in 0..moves {
+            std::fs::create_dir(root.join(format!("m{n}"))).expect("made");
+            // Now and then the move falls between the watch's hearing of the folder and its looking into it.
+            let made = Instant::now();
+            while made.elapsed() < Duration::from_micros(n % 50 * 4) {}
+            std::fs::rename(root.join(format!("d/g{n}")), root.join(format!("m{n}/g"))).expect("moved");
+            found.extend(paths(root, &[&format!("m{n}"), &format!("m{n}/g"), &format!("m{n}/g/h")]));
+            thread::sleep(Duration::from_millis(1));
+        }
+        let mut dirty = HashSet::new();
+        add(&mut dirty, told(&receiver).into_iter().collect());
+        // And one for which it surely does.
+        let _ = watcher.unwatch(&root.join("m0/g"));
+        dirty.remove(&root.join("m0/g"));
+        renew(&mut watcher, unannounced(&found, &dirty));
+        for n in 0..moves {
+            std::fs::write(root.join(format!("m{n}/g/h/file")), "x").expect("written");
+        }
+        let told = told(&receiver);
+        let missed: Vec<_> = (0..moves).filter(|n| !told.contains(&root.join(format!("m{n}/g/h/file")))).collect();
+        assert_eq!(missed, [0; 0]);
     }
 }

@@ -190,8 +190,8 @@ impl Store {
         .await
     }
 
-    /// Lets a folder publish in all of its tenancies, however many files it has; gives how many links it has. Large backlogs are
-    /// released in chunks, so that nothing else waits for long.
+    /// Lets a folder publish in all of its tenancies, however many files it has; gives how many links it has, whether
+    /// they waited or not. Large backlogs are released in chunks, so that nothing else waits for long.
     ///
     /// # Errors
     /// If the database cannot be written.
@@ -241,21 +241,24 @@ impl Store {
         .await
     }
 
-    /// A link that must be filled from the database, if there is one.
+    /// A link that must be filled from the database, if there is one. One whose folder is being listed (anew), or is
+    /// about to be, has its turn when that is over: only then the database says what is there.
     ///
     /// # Errors
     /// If the database cannot be read.
     pub async fn to_fill(&self) -> Result<Option<LinkId>> {
         self.read(|connection| {
-            let sql = "SELECT link.id FROM link JOIN watch ON watch.id = link.watch
-                       WHERE link.linked = 1 AND link.fill IS NOT NULL AND watch.linked = 1 ORDER BY link.id LIMIT 1";
-            Ok(connection.query_row(sql, [], |row| row.get(0)).optional()?)
+            let sql = format!(
+                "SELECT link.id FROM link JOIN watch ON watch.id = link.watch WHERE {FILLABLE} ORDER BY link.id LIMIT 1"
+            );
+            Ok(connection.query_row(&sql, [], |row| row.get(0)).optional()?)
         })
         .await
     }
 
     /// Fills one chunk of a link from what is known of its folder: a tenancy added to a folder that is watched already,
-    /// or changed globs. `answers` are those to the ids of an earlier [`Applied::Asks`].
+    /// or changed globs. `answers` are those to the ids of an earlier [`Applied::Asks`]. [`Applied::Dropped`] where it is
+    /// not to be filled, or not now (see [`Store::to_fill`]).
     ///
     /// # Errors
     /// If the database cannot be written.
@@ -406,23 +409,25 @@ pub(super) fn settle_hold(connection: &Connection, link: &WatchLink, policy: Pol
     Ok(held.then_some(n))
 }
 
+/// A link that is to be filled, of a folder whose listing is complete.
+const FILLABLE: &str =
+    "link.linked = 1 AND link.fill IS NOT NULL AND watch.linked = 1 AND watch.listing = 0 AND watch.cursor IS NOT NULL";
+
 /// Rows looked at in one transaction of a filling.
 const CHUNK: i64 = 500;
 
 fn fill(connection: &Connection, id: LinkId, policy: Policy, answers: &[(String, Current)]) -> Result<Applied> {
-    let found: Option<(WatchId, String)> = connection
-        .query_row("SELECT watch, fill FROM link WHERE id = ?1 AND linked = 1 AND fill IS NOT NULL", [id], |row| {
-            Ok((row.get(0)?, row.get(1)?))
-        })
+    let sql = format!(
+        "SELECT watch.id, link.fill, coalesce(watch.path_lower, '') FROM link JOIN watch ON watch.id = link.watch
+         WHERE link.id = ?1 AND {FILLABLE}"
+    );
+    let found: Option<(WatchId, String, String)> = connection
+        .prepare_cached(&sql)?
+        .query_row([id], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))
         .optional()?;
-    let Some((watch_id, after)) = found else { return Ok(Applied::Dropped) };
+    let Some((watch_id, after, root)) = found else { return Ok(Applied::Dropped) };
     let links = links_of(connection, watch_id)?;
     let Some(link) = links.into_iter().find(|link| link.id == id) else { return Ok(Applied::Dropped) };
-    let (root, listing): (String, bool) = connection.query_row(
-        "SELECT coalesce(path_lower, ''), listing > 0 FROM watch WHERE id = ?1",
-        [watch_id],
-        |row| Ok((row.get(0)?, row.get(1)?)),
-    )?;
     let mut statement = connection.prepare_cached(
         "SELECT place.path_lower, file.file_id, file.rev, file.size, file.content_hash, file.server_modified,
                 file.path_display, file.skip
@@ -459,8 +464,7 @@ fn fill(connection: &Connection, id: LinkId, policy: Policy, answers: &[(String,
     let mut held = Vec::new();
     let position = rows.last().map(|row| row.path_lower.clone()).filter(|_| rows.len() as i64 == CHUNK);
     connection.execute("UPDATE link SET fill = ?2 WHERE id = ?1", params![id, position])?;
-    // While the folder is listed, its end settles what must wait.
-    if position.is_none() && !listing {
+    if position.is_none() {
         held.extend(settle_hold(connection, &link, policy)?.map(|n| (id, n)));
     }
     Ok(Applied::Written { queued: page.queued, held, swept: 0 })

@@ -41,12 +41,16 @@ pub use tenancies::TenancyWanted;
 /// A request to the store that failed; nothing of it was written.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum Error {
-    /// SQLite refused.
+    /// SQLite refused for any other reason.
     #[error("database: {0}")]
     Sqlite(String),
     /// No room on the disk.
     #[error("database: the disk is full")]
     DiskFull,
+    /// The disk, or its file system, did not let it be read or written: an input/output error, a file system that became
+    /// read-only, a file that cannot be opened any more. May heal.
+    #[error("database: the file cannot be read or written: {0}")]
+    Io(String),
     /// The file is damaged.
     #[error("database: the file is damaged")]
     Damaged,
@@ -60,9 +64,13 @@ pub enum Error {
 
 impl From<rusqlite::Error> for Error {
     fn from(error: rusqlite::Error) -> Self {
+        use rusqlite::ErrorCode;
         match error.sqlite_error_code() {
-            Some(rusqlite::ErrorCode::DiskFull) => Error::DiskFull,
-            Some(rusqlite::ErrorCode::DatabaseCorrupt | rusqlite::ErrorCode::NotADatabase) => Error::Damaged,
+            Some(ErrorCode::DiskFull) => Error::DiskFull,
+            Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => Error::Damaged,
+            Some(
+                ErrorCode::SystemIoFailure | ErrorCode::ReadOnly | ErrorCode::CannotOpen | ErrorCode::PermissionDenied,
+            ) => Error::Io(error.to_string()),
             _ => Error::Sqlite(error.to_string()),
         }
     }
@@ -73,7 +81,8 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 /// Tells a waiting request how the shared commit went.
 type Answer = Box<dyn FnOnce(Result<()>) + Send>;
-type Job = Box<dyn FnOnce(&Connection) -> Answer + Send>;
+/// Runs in the shared transaction, or hears why there is none.
+type Job = Box<dyn FnOnce(Result<&Connection>) -> Answer + Send>;
 
 enum Message {
     /// Runs inside the shared transaction.
@@ -106,7 +115,7 @@ impl Store {
     ) -> Result<T> {
         let (reply, answer) = oneshot::channel();
         let job: Job = Box::new(move |connection| {
-            let result = in_savepoint(connection, work);
+            let result = connection.and_then(|connection| in_savepoint(connection, work));
             Box::new(move |committed| {
                 let _ = reply.send(match (result, committed) {
                     (Ok(value), Ok(())) => Ok(value),
@@ -179,13 +188,19 @@ fn write_group(
     let mut reads = Vec::new();
     let mut answers = Vec::new();
     let committed = (|| {
-        let transaction = connection.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
-        answers.push(first(&transaction));
+        let transaction = match connection.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate) {
+            Ok(transaction) => transaction,
+            Err(error) => {
+                answers.push(first(Err(error.into())));
+                return Ok(());
+            }
+        };
+        answers.push(first(Ok(&transaction)));
         // Some failures (a full disk, for one) make SQLite roll the whole transaction back by itself. What came after
         // would then be committed piece by piece although everybody here is about to be told that it was not.
         while answers.len() < GROUP && closing.is_none() && !transaction.is_autocommit() {
             match inbox.try_recv() {
-                Ok(Message::Write(job)) => answers.push(job(&transaction)),
+                Ok(Message::Write(job)) => answers.push(job(Ok(&transaction))),
                 Ok(Message::Read(job)) => reads.push(job),
                 Ok(Message::Close(done)) => closing = Some(done),
                 Err(_) => break,

@@ -197,7 +197,7 @@ pub struct Publication {
     pub asset: AssetId,
     /// Version or Withdraw.
     pub kind: Kind,
-    /// The file id that the asset's reference is made of.
+    /// What the asset's reference is made of: mostly a file id, but not to be taken for one.
     pub origin: String,
     /// The asset's uuid on the ledger; `None` makes this the registration.
     pub identity: Option<String>,

@@ -100,7 +100,7 @@ impl<'a> Pass<'a> {
         let Some(asset) = asset else {
             connection
                 .prepare_cached("INSERT INTO asset (tenancy, file, origin) VALUES (?1, ?2, ?3)")?
-                .execute(params![link.tenancy, file, shown.file_id])?;
+                .execute(params![link.tenancy, file, origin(connection, link, shown)?])?;
             let asset = AssetId(connection.last_insert_rowid());
             return self.queue(connection, at, link, asset, shown, true);
         };
@@ -236,6 +236,18 @@ impl<'a> Pass<'a> {
         self.queued += 1;
         mark_shown(connection, asset, &shown.rev)
     }
+}
+
+/// What the reference of a new asset is made of: the file's id; where another asset of the tenancy has that, because it
+/// went on under another id, with the revision that began this one.
+fn origin(connection: &Connection, link: &WatchLink, shown: &Shown) -> Result<String> {
+    let mut taken =
+        connection.prepare_cached("SELECT EXISTS (SELECT 1 FROM asset WHERE tenancy = ?1 AND origin = ?2)")?;
+    let mut origin = shown.file_id.clone();
+    while taken.query_row(params![link.tenancy, origin], |row| row.get(0))? {
+        origin = format!("{origin}\n{}", shown.rev);
+    }
+    Ok(origin)
 }
 
 fn find(connection: &Connection, link: &WatchLink, file: i64) -> Result<Option<Asset>> {

@@ -84,7 +84,7 @@ fn apply(connection: &Connection, page: &PageOf, policy: Policy, answers: &[(Str
         if watch.listing > 0 {
             swept = gone::sweep(connection, page.watch, watch.listing)?;
             for link in &links {
-                // One that is being filled as well is settled when the filling ends.
+                // One that is to be filled as well is settled when the filling ends.
                 if !link.filling {
                     held.extend(settle_hold(connection, link, policy)?.map(|n| (link.id, n)));
                 }
@@ -166,8 +166,9 @@ fn placed_in(connection: &Connection, link: &WatchLink, file: i64) -> Result<Bef
     Ok(if placed { Before::Placed } else { Before::Absent })
 }
 
-/// The file's row; gives its id, and the reason that was found by reading this revision, if any. A page that is staler than what is known only says where the file is. A reason that was
-/// found by reading the content stays for as long as the rev does.
+/// The file's row; gives its id, and the reason that was found by reading this revision, if any. A page that is staler
+/// than what is known only says where the file is. A reason that was found by reading the content stays for as long as
+/// the rev does.
 fn upsert(connection: &Connection, pass: &Pass<'_>, shown: &Shown) -> Result<(i64, Option<&'static str>)> {
     let present = matches!(pass.answer(&shown.file_id), Some(Current::File(current)) if current.rev == shown.rev);
     Ok(connection

@@ -7,7 +7,7 @@ use rusqlite::{Connection, OptionalExtension as _, Row, params};
 
 use super::links::cancel_unlinked;
 use super::tenancies::now;
-use super::{AssetId, Kind, Publication, PublicationId, Result, Store, TenancyId, Unhashed};
+use super::{Kind, Publication, PublicationId, Result, Store, TenancyId, Unhashed};
 use crate::digest::Digest;
 
 /// A request that is fixed byte for byte, about to be marked in flight.
@@ -142,6 +142,38 @@ fn repeats(connection: &Connection, publication: &Publication) -> Result<bool> {
                WHERE asset = ?1 AND id < ?2 ORDER BY id DESC LIMIT 1";
     let values = params![publication.asset, publication.id, publication.content_hash];
     Ok(connection.prepare_cached(sql)?.query_row(values, |row| row.get(0)).optional()?.unwrap_or(false))
+}
+
+/// Puts unreadable versions back into the queue, each in its place: it is the last of its asset, so that nothing that
+/// came after it was sent, and the link that queued it still shows that very revision and lets it in.
+fn revive(connection: &Connection) -> Result<u64> {
+    let mut statement = connection.prepare(
+        "SELECT p.id FROM publication p WHERE p.tenancy IN (SELECT id FROM tenancy) AND p.state = 'unreadable'
+           AND NOT EXISTS (SELECT 1 FROM publication later WHERE later.asset = p.asset AND later.id > p.id)
+           AND EXISTS (SELECT 1 FROM asset JOIN file ON file.id = asset.file JOIN place ON place.file = file.id
+               JOIN link ON link.id = p.via AND link.watch = place.watch
+               WHERE asset.id = p.asset AND file.file_id = p.file_id AND file.rev = p.rev AND link.linked = 1
+                 AND NOT EXISTS (SELECT 1 FROM skipped
+                     WHERE skipped.link = link.id AND skipped.path_lower = place.path_lower))",
+    )?;
+    let ids: Vec<PublicationId> = statement.query_map([], |row| row.get(0))?.collect::<Result<_, _>>()?;
+    for id in &ids {
+        connection
+            .prepare_cached(
+                "UPDATE publication SET (state, document_hash) =
+                     (SELECT CASE WHEN sha256 IS NULL THEN 'pending' ELSE 'hashed' END, sha256
+                      FROM (SELECT (SELECT sha256 FROM content c WHERE c.content_hash = publication.content_hash) AS sha256)),
+                     open = 1, attempts = 0, reason = NULL
+                 WHERE id = ?1",
+            )?
+            .execute([id])?;
+        connection
+            .prepare_cached(
+                "UPDATE asset SET queued_hash = p.content_hash FROM publication p WHERE p.id = ?1 AND asset.id = p.asset",
+            )?
+            .execute([id])?;
+    }
+    Ok(ids.len() as u64)
 }
 
 impl Store {
@@ -376,17 +408,19 @@ impl Store {
         .await
     }
 
-    /// Tries again what is parked; gives how many there were.
+    /// Tries again what is parked, and what was given up as unreadable although, as far as is known, it still is there;
+    /// gives how many there were.
     ///
     /// # Errors
     /// If the database cannot be written.
     pub async fn unpark(&self) -> Result<u64> {
         self.write(|connection| {
+            let revived = revive(connection)?;
             let sql = "UPDATE publication SET attempts = 0, reason = NULL,
                 state = CASE WHEN document_hash IS NULL AND kind = 'version' THEN 'pending' ELSE 'hashed' END
                 WHERE tenancy IN (SELECT id FROM tenancy) AND state = 'parked' AND open = 1
                   AND held_by IS NULL";
-            Ok(connection.execute(sql, [])? as u64)
+            Ok(connection.execute(sql, [])? as u64 + revived)
         })
         .await
     }
@@ -407,18 +441,5 @@ impl Store {
     /// If the database cannot be read.
     pub async fn counts(&self, tenancy: TenancyId) -> Result<Counts> {
         self.read(move |connection| counts(connection, tenancy)).await
-    }
-
-    /// An asset's uuid on the ledger, where it has one.
-    ///
-    /// # Errors
-    /// If the database cannot be read.
-    pub async fn identity(&self, asset: AssetId) -> Result<Option<String>> {
-        self.read(move |connection| {
-            Ok(connection
-                .prepare_cached("SELECT identity FROM asset WHERE id = ?1")?
-                .query_row([asset], |row| row.get(0))?)
-        })
-        .await
     }
 }

@@ -101,7 +101,7 @@ CREATE TABLE asset (
     id              INTEGER PRIMARY KEY,
     tenancy         INTEGER NOT NULL REFERENCES tenancy,
     file            INTEGER NOT NULL REFERENCES file,
-    origin          TEXT NOT NULL,                 -- the file id that its reference on the ledger was made of
+    origin          TEXT NOT NULL,                 -- what its reference on the ledger was made of: the file's first id (news::origin)
     identity        TEXT,                          -- its uuid there
     sequence        INTEGER NOT NULL DEFAULT 0,    -- the number fixed last
     version         INTEGER NOT NULL DEFAULT 0,    -- the document_version fixed last
@@ -112,6 +112,7 @@ CREATE TABLE asset (
     withdrawn       INTEGER NOT NULL DEFAULT 0,    -- what was queued last is a Withdraw
     UNIQUE (tenancy, file)
 ) STRICT;
+CREATE UNIQUE INDEX asset_origin ON asset (tenancy, origin);
 CREATE INDEX asset_file ON asset (file);
 CREATE INDEX asset_identity ON asset (identity) WHERE identity IS NOT NULL;
 
@@ -160,6 +161,7 @@ CREATE INDEX publication_open ON publication (asset, id) WHERE open = 1;
 CREATE INDEX publication_work ON publication (tenancy, state) WHERE open = 1 AND held_by IS NULL; -- in the order of rows
 CREATE INDEX publication_unhashed ON publication (content_hash) WHERE state = 'pending';
 CREATE INDEX publication_pending ON publication (id) WHERE state = 'pending' AND held_by IS NULL;
+CREATE INDEX publication_unreadable ON publication (tenancy) WHERE state = 'unreadable';
 CREATE INDEX publication_held ON publication (held_by) WHERE held_by IS NOT NULL;
 CREATE INDEX publication_via ON publication (via) WHERE open = 1;
 CREATE INDEX publication_recorded ON publication (tenancy, recorded_at) WHERE recorded_at IS NOT NULL;

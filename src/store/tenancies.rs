@@ -1,6 +1,6 @@
 //! Tenancies and the account: who publishes where, what is known of each ledger, and conditions that last.
 
-use rusqlite::{Connection, OptionalExtension as _, Row, params};
+use rusqlite::{Connection, Row, params};
 
 use super::open::{meta, set_meta};
 use super::{Result, Store, Tenancy, TenancyId};
@@ -16,16 +16,13 @@ pub struct TenancyWanted {
     pub client_id: String,
 }
 
-/// Makes the rows agree with the configuration. A tenancy keeps its row, and so its assets, under its name or under its
-/// URL and client id; whether a row whose URL changed still is the same tenancy is decided before anything is published.
+/// Makes the rows agree with the configuration. A tenancy keeps its row, and so its assets, under its URL and client id
+/// (with another name it was renamed), else under its name; whether a row whose URL changed still is the same tenancy is
+/// decided before anything is published.
 pub(super) fn sync(connection: &Connection, wanted: &[TenancyWanted]) -> Result<()> {
+    let rows = same(connection, wanted)?;
     connection.execute("UPDATE tenancy SET connected = 0", [])?;
-    for tenancy in wanted {
-        let by_name = find(connection, "name = ?1", &[&tenancy.name])?;
-        let row = match by_name {
-            Some(id) => Some(id),
-            None => find(connection, "url = ?1 AND client_id = ?2", &[&tenancy.url, &tenancy.client_id])?,
-        };
+    for (tenancy, row) in wanted.iter().zip(rows) {
         match row {
             Some(id) => connection.execute(
                 "UPDATE tenancy SET name = ?2, url = ?3, client_id = ?4, connected = 1 WHERE id = ?1",
@@ -40,9 +37,30 @@ pub(super) fn sync(connection: &Connection, wanted: &[TenancyWanted]) -> Result<
     Ok(())
 }
 
-fn find(connection: &Connection, condition: &str, values: &[&String]) -> Result<Option<TenancyId>> {
-    let sql = format!("SELECT id FROM tenancy WHERE {condition} AND connected = 0 ORDER BY id LIMIT 1");
-    Ok(connection.query_row(&sql, rusqlite::params_from_iter(values), |row| row.get(0)).optional()?)
+/// The row of each tenancy, each row at most once. The surest signs go first, and each over all tenancies, so that none
+/// takes the row of another that comes after it in the configuration; connected rows go before others.
+fn same(connection: &Connection, wanted: &[TenancyWanted]) -> Result<Vec<Option<TenancyId>>> {
+    let mut statement =
+        connection.prepare("SELECT id, name, url, client_id FROM tenancy ORDER BY connected DESC, id DESC")?;
+    let mut rows: Vec<(TenancyId, TenancyWanted)> = statement
+        .query_map([], |row| {
+            Ok((row.get(0)?, TenancyWanted { name: row.get(1)?, url: row.get(2)?, client_id: row.get(3)? }))
+        })?
+        .collect::<Result<_, _>>()?;
+    let signs: [fn(&TenancyWanted, &TenancyWanted) -> bool; 3] = [
+        |row, tenancy| row == tenancy,
+        |row, tenancy| row.url == tenancy.url && row.client_id == tenancy.client_id,
+        |row, tenancy| row.name == tenancy.name,
+    ];
+    let mut found = vec![None; wanted.len()];
+    for sign in signs {
+        for (tenancy, found) in wanted.iter().zip(&mut found).filter(|(_, found)| found.is_none()) {
+            if let Some(at) = rows.iter().position(|(_, row)| sign(row, tenancy)) {
+                *found = Some(rows.remove(at).0);
+            }
+        }
+    }
+    Ok(found)
 }
 
 pub(super) fn tenancy(row: &Row<'_>) -> rusqlite::Result<Tenancy> {

@@ -1,7 +1,7 @@
 //! Linking, unlinking, filling a further tenancy from the database.
 
 use super::fixtures::*;
-use crate::store::{Applied, Change, Current, Policy};
+use crate::store::{Applied, Change, Current, LinkId, Policy};
 
 fn many(n: u32) -> Vec<Change> {
     (0..n).map(|n| file(&format!("id:{n}"), "1", &format!("/f/{n:05}"), "A", 1)).collect()
@@ -57,6 +57,42 @@ async fn a_link_added_while_its_folder_is_listed_is_held_for_all_of_it_together(
         assert_eq!(home.sendable("u").await, [], "{fill_last}");
         assert_eq!(home.store.held().await.expect("held").len(), 2);
     }
+}
+
+#[tokio::test]
+async fn a_filling_waits_for_the_listing_anew_of_its_folder_and_lets_nothing_go_that_the_whole_of_it_holds() {
+    let mut home = Home::linked(&[link("/f", "t")]).await;
+    home.policy = Policy { hold_above: 4, ..POLICY };
+    home.page("/f", many(3), true, &[]).await;
+    let filling = [excluding("/f", "t", "*.tmp")];
+    home.sync(&filling).await;
+    home.store.forget_cursor(home.watch("/f").await.id).await.expect("forgotten");
+    for _ in 0..2 {
+        assert_eq!(home.store.to_fill().await.expect("to fill"), None);
+        let link = LinkId(home.number("SELECT id FROM link").await);
+        assert_eq!(home.store.fill(link, home.policy, vec![]).await.expect("asked for"), Applied::Dropped);
+        home.hash_all().await;
+        assert_eq!(home.sendable("t").await, []);
+        home.page("/f", many(3), true, &[]).await;
+    }
+    home.page("/f", many(6), false, &[]).await;
+    assert_eq!(fill(&home, &[]).await, (1, 0));
+    assert_eq!(home.store.held().await.expect("held"), [("/f".to_owned(), "t".to_owned(), 6)]);
+    home.hash_all().await;
+    assert_eq!(home.sendable("t").await, []);
+}
+
+#[tokio::test]
+async fn a_tenancy_added_while_its_folder_is_listed_anew_gets_no_file_that_is_not_there_any_more() {
+    let home = Home::linked(&[link("/f", "t")]).await;
+    home.page("/f", many(3), false, &[]).await;
+    home.store.forget_cursor(home.watch("/f").await.id).await.expect("forgotten");
+    home.page("/f", many(1), true, &[]).await;
+    home.sync(&[link("/f", "t"), link("/f", "u")]).await;
+    assert_eq!(fill(&home, &[]).await, (0, 0));
+    home.page("/f", vec![file("id:1", "1", "/f/00001", "A", 1)], false, &[]).await;
+    assert_eq!(fill(&home, &[]).await, (1, 1));
+    assert_eq!(home.publish("u").await.len(), 2);
 }
 
 #[tokio::test]

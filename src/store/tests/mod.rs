@@ -9,3 +9,4 @@ mod news;
 mod open;
 mod plans;
 mod publishing;
+mod tenancies;

@@ -186,3 +186,24 @@ async fn a_file_is_in_if_any_link_of_the_tenancy_lets_it_in() {
     assert_eq!(home.drain("/f", vec![file("id:1", "1", "/f/a.tmp", "A", 1)]).await, 1);
     assert!(matches!(home.page("/", vec![], false, &[]).await, Applied::Written { .. }));
 }
+
+#[tokio::test]
+async fn a_file_that_is_back_after_another_id_went_on_with_its_asset_gets_an_asset_with_a_reference_of_its_own() {
+    let home = Home::watching(&[link("/f", "t"), link("/f", "u")]).await;
+    home.drain("/f", vec![file("id:1", "1", "/f/d/a", "A", 1)]).await;
+    home.publish("u").await;
+    let gone = [("id:1", Current::Gone)];
+    let remounted = |id: &str, rev: &str| vec![deleted("/f/d"), file(id, rev, "/f/d/a", "A", 2)];
+    assert_eq!(home.drain_asking("/f", remounted("id:2", "2"), &gone).await, 0);
+    assert_eq!(home.drain("/f", vec![file("id:1", "5", "/f/e/a", "B", 5)]).await, 2);
+    assert_eq!(home.publish("t").await, ["id:1 1.1 A", "id:1\n5 1.1 B"]);
+    // And once more, with that one.
+    let again = vec![deleted("/f/e"), file("id:3", "6", "/f/e/a", "B", 6)];
+    assert_eq!(home.drain_asking("/f", again, &gone).await, 0);
+    let back = shown("id:1", "5", "/f/g/a", "B", 5);
+    assert_eq!(home.drain("/f", vec![Change::File(back)]).await, 2);
+    assert_eq!(home.publish("t").await, ["id:1\n5\n5 1.1 B"]);
+    // Each goes on by itself, and the one that was there all along as it was.
+    home.drain("/f", vec![file("id:2", "7", "/f/d/a", "C", 7), file("id:1", "8", "/f/g/a", "D", 8)]).await;
+    assert_eq!(home.publish("t").await, ["id:1 2.2 C", "id:1\n5\n5 2.2 D"]);
+}

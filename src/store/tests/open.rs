@@ -6,7 +6,7 @@ use std::path::Path;
 use rusqlite::Connection;
 
 use crate::store::report::Report;
-use crate::store::{FILE_NAME, OpenError, Store};
+use crate::store::{Error, FILE_NAME, OpenError, Store};
 
 fn refused(directory: &Path) -> OpenError {
     let path = directory.join(FILE_NAME);
@@ -126,4 +126,22 @@ fn a_directory_that_is_not_there_may_heal() {
     let error = Store::open(&directory.path().join("missing")).map(|_| ()).expect_err("no directory");
     assert!(matches!(error, OpenError::Unusable(..)), "{error:?}");
     assert!(matches!(Report::open(&directory.path().join("missing")), Ok(None)));
+}
+
+#[tokio::test]
+async fn a_disk_that_does_not_let_the_database_be_written_is_told_from_a_full_one_and_from_damage() {
+    let directory = tempfile::tempdir().expect("directory");
+    let (store, _) = Store::open(directory.path()).expect("opened");
+    store.read(|connection| Ok(connection.pragma_update(None, "query_only", true)?)).await.expect("set");
+    let refused = store.claim("dbid:1").await.expect_err("read-only");
+    assert!(matches!(refused, Error::Io(_)), "{refused:?}");
+    assert!(store.account().await.expect("still read").is_none());
+    use rusqlite::ffi::{SQLITE_BUSY, SQLITE_CANTOPEN, SQLITE_CORRUPT, SQLITE_FULL, SQLITE_IOERR, SQLITE_IOERR_FSYNC};
+    let error = |code| Error::from(rusqlite::Error::SqliteFailure(rusqlite::ffi::Error::new(code), None));
+    for code in [SQLITE_IOERR, SQLITE_IOERR_FSYNC, SQLITE_CANTOPEN] {
+        assert!(matches!(error(code), Error::Io(_)), "{code}");
+    }
+    assert!(matches!(error(SQLITE_FULL), Error::DiskFull));
+    assert!(matches!(error(SQLITE_CORRUPT), Error::Damaged));
+    assert!(matches!(error(SQLITE_BUSY), Error::Sqlite(_)));
 }

@@ -68,6 +68,7 @@ async fn no_frequent_query_scans_or_sorts_a_table_that_grows() {
         home.store.attempted(wanted.id).await.expect("attempted");
         home.store.unreadable(wanted.id, "x".into(), Some("restricted")).await.expect("unreadable");
     }
+    home.store.unpark().await.expect("unparked, with something unreadable");
     home.store.uncertain(tenancy, 9).await.expect("uncertain");
     home.store.under_way(tenancy, 9).await.expect("under way");
     home.store.unconfirmed(tenancy, 9).await.expect("unconfirmed");
@@ -75,7 +76,6 @@ async fn no_frequent_query_scans_or_sorts_a_table_that_grows() {
     home.store.counts(tenancy).await.expect("counts");
     home.store.recognise(tenancy, vec![("a".into(), "e".into(), Some(1))]).await.expect("recognised");
     home.store.knows(tenancy, "a", "e", Some(1)).await.expect("known");
-    home.store.identity(all[0].asset).await.expect("identity");
     crate::store::ask(home.directory.path(), &Request::Retry).expect("asked");
     home.store.requests().await.expect("requests");
     home.store

@@ -1,7 +1,7 @@
 //! From queued to confirmed: order, numbers, unknown outcomes.
 
 use super::fixtures::*;
-use crate::store::{Error, PublicationId, Recorded, Request, ask};
+use crate::store::{Error, Publication, PublicationId, Recorded, Request, ask};
 
 /// A watched folder with file `id:1` queued in these contents.
 async fn queued_in(contents: &[&str]) -> Home {
@@ -10,6 +10,15 @@ async fn queued_in(contents: &[&str]) -> Home {
         home.drain("/f", vec![file("id:1", &format!("r{n}"), "/f/a", content, n as u32)]).await;
     }
     home
+}
+
+/// The uuid on the ledger of a publication's asset.
+async fn identity(home: &Home, publication: &Publication) -> Option<String> {
+    let asset = publication.asset;
+    let read = move |connection: &rusqlite::Connection| {
+        Ok(connection.query_row("SELECT identity FROM asset WHERE id = ?1", [asset], |row| row.get(0))?)
+    };
+    home.store.read(read).await.expect("an asset")
 }
 
 #[tokio::test]
@@ -97,15 +106,15 @@ async fn a_failed_registration_is_made_again_with_number_one_and_a_new_identity(
     home.hash_all().await;
     let head = home.next("t").await;
     home.record(&head).await;
-    assert_eq!(home.store.identity(head.asset).await.expect("identity"), Some(format!("asset-{}", head.id)));
+    assert_eq!(identity(&home, &head).await, Some(format!("asset-{}", head.id)));
     home.store.failed(head.id).await.expect("failed");
-    assert_eq!(home.store.identity(head.asset).await.expect("identity"), None);
+    assert_eq!(identity(&home, &head).await, None);
     let again = home.next("t").await;
     assert!(again.is_registration());
     assert_eq!((again.id, again.recorded_at.clone()), (head.id, None));
     home.mark(&again).await;
     home.store.recorded(again.id, Recorded { asset: "second".into(), event: None }).await.expect("recorded");
-    assert_eq!(home.store.identity(head.asset).await.expect("identity").as_deref(), Some("second"));
+    assert_eq!(identity(&home, &head).await.as_deref(), Some("second"));
 }
 
 #[tokio::test]
@@ -165,7 +174,7 @@ async fn a_late_answer_does_not_change_what_was_settled_otherwise() {
     home.store.unknown(head.id, "late".into()).await.expect("ignored");
     home.store.absent(head.id).await.expect("ignored");
     home.store.park(head.id, "late".into()).await.expect("ignored");
-    assert_eq!(home.store.identity(head.asset).await.expect("identity"), Some(format!("asset-{}", head.id)));
+    assert_eq!(identity(&home, &head).await, Some(format!("asset-{}", head.id)));
     assert_eq!(home.store.counts(home.tenancy("t").await).await.expect("counts").recorded, 1);
 }
 
@@ -284,4 +293,50 @@ async fn counts_follow_every_state() {
     let numbers =
         [counts.confirmed, counts.recorded, counts.in_flight, counts.uncertain, counts.parked, counts.pending];
     assert_eq!(numbers, [1; 6]);
+}
+
+#[tokio::test]
+async fn a_version_given_up_as_unreadable_is_tried_again_where_it_still_is_the_last_of_a_file_that_is_there() {
+    let home = Home::watching(&[link("/f", "t"), link("/gone", "t")]).await;
+    let ids = ["id:1", "id:2", "id:3", "id:4"];
+    home.drain(
+        "/f",
+        ids.iter().zip(["A", "B", "C", "D"]).map(|(id, c)| file(id, "1", &format!("/f/{id}"), c, 1)).collect(),
+    )
+    .await;
+    home.drain("/gone", vec![file("id:5", "1", "/gone/a", "E", 1)]).await;
+    for (wanted, skip) in
+        home.store.unhashed(9).await.expect("unhashed").iter().zip([None, None, None, Some("restricted"), None])
+    {
+        home.store.unreadable(wanted.id, "not found".into(), skip).await.expect("unreadable");
+    }
+    // One has a later version, one went, one is restricted, one is in a folder that is linked no more.
+    home.drain("/f", vec![file("id:2", "2", "/f/id:2", "F", 2), deleted("/f/id:3")]).await;
+    home.sync(&[link("/f", "t")]).await;
+    assert_eq!(home.store.unpark().await.expect("tried again"), 1);
+    assert_eq!(home.store.unpark().await.expect("tried again"), 0);
+    let counts = home.store.counts(home.tenancy("t").await).await.expect("counts");
+    assert_eq!((counts.unreadable, counts.pending), (4, 2));
+    // It is known content again.
+    assert_eq!(home.drain("/f", vec![file("id:1", "3", "/f/id:1", "A", 3)]).await, 0);
+    assert_eq!(home.publish("t").await, ["id:1 1.1 A", "id:2 1.1 F"]);
+}
+
+#[tokio::test]
+async fn what_is_tried_again_waits_for_the_records_before_it_and_needs_no_download_if_its_content_is_known_by_now() {
+    let home = queued_in(&["A", "B"]).await;
+    let wanted = home.store.unhashed(10).await.expect("unhashed");
+    home.store.hashed(wanted[0].id, hash("A"), hash("a")).await.expect("hashed");
+    home.store.unreadable(wanted[1].id, "not found".into(), None).await.expect("unreadable");
+    let first = home.next("t").await;
+    home.record(&first).await;
+    home.drain("/f", vec![file("id:9", "9", "/f/copy", "B", 9)]).await;
+    home.hash_all().await;
+    home.store.unpark().await.expect("tried again");
+    assert_eq!(home.store.unhashed(10).await.expect("unhashed"), []);
+    assert_eq!(home.next("t").await.file_id, "id:9", "the first is not confirmed yet");
+    home.store.confirmed(vec![first.id]).await.expect("confirmed");
+    let mut published = home.publish("t").await;
+    published.sort();
+    assert_eq!(published, ["id:1 2.2 B", "id:9 1.1 B"]);
 }
