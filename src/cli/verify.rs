@@ -47,6 +47,7 @@ pub struct Args {
     json: bool,
 }
 
+#[cfg(feature = "sandbox")]
 impl Args {
     /// Checks one file against the ledgers and tenancies of the configuration.
     pub(super) fn of(file: PathBuf) -> Args {

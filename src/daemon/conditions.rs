@@ -64,7 +64,9 @@ impl Conditions {
         match error {
             Error::DiskFull => self.begin(Code::DiskFull, "", error.to_string()).await,
             Error::Damaged => self.begin(Code::DatabaseDamaged, "", error.to_string()).await,
-            _ => self.begin(Code::DiskFull, "", format!("the database cannot be written: {error}")).await,
+            Error::Closed => {}
+            // Whatever the reason, nothing can be written down: the same mend, and the text says why.
+            _ => self.begin(Code::DiskFull, "", format!("nothing can be written down: {error}")).await,
         }
     }
 

@@ -80,7 +80,7 @@ fn hex(digest: Option<Digest>) -> Option<String> {
     digest.map(|digest| digest.to_string())
 }
 
-/// Above the lines of [`line`]. What may be long comes last, because nothing is known of the lines to come.
+/// Above the lines of [`line()`]. What may be long comes last, because nothing is known of the lines to come.
 pub(super) const HEADINGS: &str = "STATE       VERSION  RECORDED              TENANCY           PATH";
 /// Above the lines of skipped files.
 pub(super) const SKIPPED_HEADINGS: &str = "REASON              TENANCY           PATH";
