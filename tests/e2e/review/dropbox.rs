@@ -7,7 +7,7 @@ use serde_json::json;
 use super::{answered, began, present, through_proxy};
 use crate::support::more::{dropbox_rule, stays_so};
 use crate::support::stage::MAIN;
-use crate::support::{Deed, Stage, sha256};
+use crate::support::{Deed, Link, Stage, sha256};
 
 const LONGPOLL: &str = "list_folder/longpoll";
 const ACCOUNT: &str = "users/get_current_account";
@@ -141,4 +141,27 @@ fn a_held_folder_is_still_shown_as_held_after_a_restart() {
     // Told anew, so that it is not the row of the run before.
     stage.wait_until("held", || began(&stage, "publications-held") > before && present(&stage, "publications-held"));
     assert_eq!(stage.ledger().events(), 0);
+}
+
+#[test]
+fn a_tenancy_that_is_linked_in_the_middle_of_a_listing_gets_what_was_listed_before() {
+    let mut stage = Stage::new();
+    stage.add_tenancy("other");
+    let files: Vec<String> = (0..8).map(|n| format!("f{n}.txt")).collect();
+    files.iter().for_each(|file| stage.write(file, file));
+    let slow = "on = 'files/list_folder'\nvalue = 0.5";
+    stage.faults(&(dropbox_rule("page_size", "value = 1") + &dropbox_rule("hang", slow)));
+    stage.run();
+    stage.wait_until("some are listed", || stage.database().places().len() >= 3);
+    stage.configure(|conf| conf.links.push(Link::new("/", "other")));
+    stage.reload();
+    stage.wait_for_log("the configuration was read again");
+    assert!(stage.database().watched().is_empty(), "the listing goes on still");
+    stage.wait_until("it has ended", || stage.database().watched().len() >= files.len());
+    stage.faults("");
+    let contents: Vec<[&str; 1]> = files.iter().map(|file| [file.as_str()]).collect();
+    let expected: Vec<(&str, &[&str])> =
+        files.iter().zip(&contents).map(|(file, content)| (file.as_str(), &content[..])).collect();
+    stage.assert_exact(&expected);
+    stage.assert_exact_in("other", &expected);
 }

@@ -254,3 +254,66 @@ fn a_lost_database_is_noticed_in_the_public_view_where_the_own_one_may_not_be_re
     stays_so(&stage, Duration::from_secs(2), "nothing is published", || stage.ledger().events() == 1);
     assert_eq!(creations(&stage), 1);
 }
+
+#[test]
+fn a_lost_database_is_noticed_also_where_the_access_token_does_not_say_whose_it_is() {
+    let mut stage = Stage::new();
+    stage.write("a.txt", "one");
+    stage.run();
+    stage.quiet();
+    stage.stop();
+    for end in ["", "-wal", "-shm"] {
+        let _ = fs::remove_file(stage.state_dir().join(format!("droptrail.db{end}")));
+    }
+    let proxy = ledger_through_proxy(&mut stage);
+    proxy.rule(|request| match request.method.as_str() {
+        _ if request.path.contains("appidp/token") => {
+            Deed::Answer(200, r#"{"access_token":"opaque","expires_in":3600,"token_type":"Bearer"}"#.into())
+        }
+        // It may not read.
+        "GET" if !request.path.contains("publicassets") => Deed::Answer(200, r#"{"assets":[],"events":[]}"#.into()),
+        _ => Deed::Pass,
+    });
+    stage.write("b.txt", "two");
+    stage.run();
+    stage.wait_for_condition("database-behind");
+    stage.barrier();
+    let posts = || proxy.recorded().iter().filter(|request| request.is("POST", "/archivist/v2/")).count();
+    stays_so(&stage, Duration::from_secs(2), "nothing is sent", || posts() == 0);
+    assert_eq!(stage.ledger().events(), 1);
+}
+
+#[test]
+fn after_the_permission_to_read_was_withdrawn_the_public_view_tells_what_was_made_and_what_was_not() {
+    let mut stage = Stage::new();
+    stage.write("a.txt", "one");
+    stage.run();
+    stage.quiet();
+    stage.stop();
+    stage.faults(
+        &(ledger_rule("no_read", "")
+            + &ledger_rule("commit_then_cut", &format!("{CREATE}\ntimes = 1"))
+            + &ledger_rule("cut_before", &format!("{CREATE}\nafter = 1\ntimes = 1"))),
+    );
+    stage.write("a.txt", "two");
+    stage.write("b.txt", "three");
+    stage.run();
+    stage.assert_exact(&[("a.txt", &["one", "two"]), ("b.txt", &["three"])]);
+    stage.wait_until("no condition is left", || stage.database().conditions().is_empty());
+}
+
+#[test]
+fn a_ledger_that_answers_no_confirmation_for_long_is_shown_as_unreachable() {
+    let mut stage = Stage::new();
+    stage.write("a.txt", "one");
+    stage.faults(&ledger_rule("committer_stall", ""));
+    stage.run();
+    stage.wait_until("a record waits for its confirmation", || {
+        stage.database().number("SELECT count(*) FROM publication WHERE state = 'recorded'", &[]) == Some(1)
+    });
+    stage.faults(&ledger_rule("status", "on = 'GET /archivist/v2/'"));
+    stage.wait_for_condition("ledger-unreachable");
+    stage.faults("");
+    stage.assert_exact(&[("a.txt", &["one"])]);
+    stage.wait_until("the condition is over", || stage.database().conditions().is_empty());
+}
