@@ -14,6 +14,7 @@ mod masking;
 mod modes;
 mod reload;
 mod restart;
+mod review;
 mod skipped;
 mod support;
 mod tenancies;
