@@ -39,8 +39,11 @@ impl Clock {
     }
 }
 
-/// The look-ups of one publication so far, in this run.
+/// The look-ups for one request so far, in this run. A publication that was sent again is another case: what was answered
+/// about the request before says nothing about this one.
 struct Case {
+    /// When the request was marked in flight.
+    sent_at: Option<String>,
     began: Instant,
     own: Clock,
     public: Clock,
@@ -110,11 +113,12 @@ async fn round(
     resent: &mut HashSet<PublicationId>,
 ) -> Result<Option<Instant>, Setback> {
     let uncertain = desk.context.store.uncertain(desk.id, 1024).await?;
-    cases.retain(|id, _| uncertain.iter().any(|publication| publication.id == *id));
+    cases.retain(|id, case| uncertain.iter().any(|now| now.id == *id && now.sent_at == case.sent_at));
     let settle = desk.context.config.publish.settle;
     for publication in &uncertain {
         let now = Instant::now();
-        let case = cases.entry(publication.id).or_insert(Case {
+        let case = cases.entry(publication.id).or_insert_with(|| Case {
+            sent_at: publication.sent_at.clone(),
             began: now,
             own: Clock::default(),
             public: Clock::default(),
@@ -135,7 +139,13 @@ async fn round(
             Verdict::Secret(error) => return Err(Setback::Secret(error)),
             // Once: a ledger that acts on every request and answers none would collect duplicates.
             Verdict::Blind if !resent.insert(publication.id) => {}
-            verdict => close(desk, publication, verdict).await?,
+            verdict => {
+                let closed = !matches!(verdict, Verdict::Open);
+                close(desk, publication, verdict).await?;
+                if closed {
+                    cases.remove(&publication.id);
+                }
+            }
         }
     }
     note(desk, cases).await;

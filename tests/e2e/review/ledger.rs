@@ -317,3 +317,27 @@ fn a_ledger_that_answers_no_confirmation_for_long_is_shown_as_unreachable() {
     stage.assert_exact(&[("a.txt", &["one"])]);
     stage.wait_until("the condition is over", || stage.database().conditions().is_empty());
 }
+
+#[test]
+fn absence_of_one_attempt_says_nothing_of_the_next_one() {
+    let mut stage = Stage::new();
+    stage.configure(|conf| conf.publish = "settle = \"2s\"\n".into());
+    stage.write("first.txt", "first");
+    stage.run();
+    stage.quiet();
+    let files: Vec<String> = (0..6).map(|n| format!("f{n}.txt")).collect();
+    // The first attempts are not made, and are found absent one after another; the second ones are made, but no listing
+    // shows them yet. What was answered about the first must not count for them.
+    stage.faults(&ledger_rule("cut_before", CREATE));
+    files.iter().for_each(|file| stage.write(file, file));
+    stage.wait_until("all outcomes are unknown", || {
+        stage.database().texts("SELECT state FROM publication WHERE state = 'uncertain'", &[]).len() == files.len()
+    });
+    let cut = format!("{CREATE}\ntimes = {}", files.len());
+    stage.faults(&(ledger_rule("search_lag", "value = 1.2") + &ledger_rule("commit_then_cut", &cut)));
+    let contents: Vec<[&str; 1]> = files.iter().map(|file| [file.as_str()]).collect();
+    let mut expected: Vec<(&str, &[&str])> =
+        files.iter().zip(&contents).map(|(file, content)| (file.as_str(), &content[..])).collect();
+    expected.push(("first.txt", &["first"]));
+    stage.assert_exact(&expected);
+}
