@@ -1,5 +1,5 @@
 //! Before anything is published to a tenancy: the newest record of this account there must be one that the database has
-//! recorded or has in flight (DESIGN, "Exactly once", rule 7). The database may know less than the ledger: lost,
+//! recorded or has in flight (ARCHITECTURE.md, invariant 14). The database may know less than the ledger: lost,
 //! replaced, restored from a backup.
 
 use super::desk::{Desk, may_not_ask};

@@ -1,5 +1,5 @@
-//! Looking our own records up (DESIGN, "Exactly once", rule 4): a registration by `droptrail_file`, an event inside its
-//! own asset by its number. Only records of this tenancy that have not FAILED count.
+//! Looking our own records up (ARCHITECTURE.md, "Unknown outcomes"): a registration by `droptrail_file`, an event inside
+//! its own asset by its number. Only records of this tenancy that have not FAILED count.
 
 use super::desk::Desk;
 use crate::datatrails::{Confirmation, Error, Query, View, reference};

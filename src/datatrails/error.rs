@@ -24,7 +24,7 @@ pub struct Error {
     pub message: String,
 }
 
-/// Whether a request was made (DESIGN, "Exactly once", rule 3).
+/// Whether a request was made (ARCHITECTURE.md, "Unknown outcomes").
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Outcome {
     /// No byte of the request was sent, or the answer is 3xx, 400, 401, 402, 403, 404, 429 or 501.

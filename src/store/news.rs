@@ -1,4 +1,4 @@
-//! What is news: whether an entry makes a publication in a tenancy (DESIGN, "What is news").
+//! What is news: whether an entry makes a publication in a tenancy.
 //!
 //! An entry is news only if its `rev` was not shown before for that asset and its content differs from the version
 //! queued last. Where a page alone cannot decide (older than what is queued, equal but shown by another cursor, gone and

@@ -107,7 +107,7 @@ async fn a_ca_file_that_is_missing_or_holds_no_certificate_is_said_with_its_name
 
 /// Run by the next test in a process of its own, where the proxy variables are set.
 #[tokio::test]
-#[ignore = "needs proxy variables"]
+#[ignore = "run by proxy_variables_are_obeyed_but_never_for_loopback, in a process with proxy variables"]
 async fn child_with_proxy_variables() {
     let server = Server::start(|request| request.path.contains("/2/").then(account)).await;
     client(&server).get_current_account().await.expect("loopback is reached directly");
